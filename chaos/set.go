@@ -1,0 +1,48 @@
+package chaos
+
+import "math/bits"
+
+// Set is a set of client numbers. The zero Set is empty. It is safe for concurrent reads.
+type Set struct {
+	words []uint64
+	n     int
+}
+
+// Add puts client i, which must not be negative, into the set.
+func (s *Set) Add(i int) {
+	for len(s.words) <= i/64 {
+		s.words = append(s.words, 0)
+	}
+	if w := &s.words[i/64]; *w&(1<<(i%64)) == 0 {
+		*w |= 1 << (i % 64)
+		s.n++
+	}
+}
+
+// Has reports whether client i is in the set. A nil Set is empty.
+func (s *Set) Has(i int) bool {
+	return s != nil && i >= 0 && i/64 < len(s.words) && s.words[i/64]&(1<<(i%64)) != 0
+}
+
+// Len is the number of clients in the set.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return s.n
+}
+
+// All calls yield for each client in ascending order until it returns false.
+func (s *Set) All(yield func(int) bool) {
+	if s == nil {
+		return
+	}
+	for w, word := range s.words {
+		for word != 0 {
+			if !yield(w*64 + bits.TrailingZeros64(word)) {
+				return
+			}
+			word &= word - 1
+		}
+	}
+}

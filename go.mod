@@ -1,0 +1,3 @@
+module github.com/flatline-dev/flatline
+
+go 1.25.0

@@ -1,0 +1,98 @@
+package scenario
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+)
+
+// Plan is a scenario as it will run: every default filled in, every profile resolved, every fault scheduled. It is
+// read-only after [File.Plan] returned it.
+type Plan struct {
+	Name     string
+	Intent   string // the comment that opens the file
+	Path     string // where it was read from
+	Source   string // the text of the file, for the Result
+	Seed     uint64
+	Target   Target
+	Groups   []Group
+	Clients  int    // total over all groups; client numbers are 0..Clients-1
+	Engine   string // auto, stream (packet and kernel will come)
+	Faults   []chaos.Fault
+	Schedule []chaos.Occurrence
+	Duration time.Duration
+	Expect   []Expect
+	Warnings []string // what is allowed but probably not meant
+
+	victims []*chaos.Set // per occurrence, drawn from the seed
+}
+
+// Target is what the clients connect to. Exactly one of Serve, Command or neither (URL alone) is set; URL may be empty
+// only with Serve, whose address is known when it has started.
+type Target struct {
+	URL      string
+	Serve    *Serve
+	Command  []string      // started by flatline, stopped by flatline
+	PID      int           // a process that runs already, for stall and kill how process
+	Ready    time.Duration // how long the target may take until it accepts connections
+	CA       string        // PEM file that signs the target's certificate; "": the system's roots
+	Insecure bool          // do not verify the target's certificate
+}
+
+// Serve configures the embedded reference server (internal/server takes the same words).
+type Serve struct {
+	Beat       time.Duration   // the server beats this often; 0: it only answers
+	BeatFrame  heartbeat.Frame // Ping or Text
+	BeatText   string          // payload of a text beat
+	Reap       time.Duration   // close connections that were silent this long; 0: never
+	Handshakes float64         // handshakes per second that it completes; 0: as fast as it can
+	Backlog    int             // handshakes that may wait; further ones get 503; 0: no limit
+	MaxClients int             // further connections get 503; 0: no limit
+	Reply      string          // echo (answers a message with itself) or none
+}
+
+// Group is a number of clients of one kind.
+type Group struct {
+	Name         string
+	First        int // number of its first client
+	Count        int
+	Profile      string
+	Ramp         time.Duration // client k of the group starts at Delay + Ramp x k / Count
+	Delay        time.Duration
+	Config       heartbeat.Config
+	Path         string            // appended to or replacing the target's path, templated per client
+	Headers      map[string]string // templated per client
+	Subprotocols []string
+	Sources      []string // local addresses, used in turn by the group's clients; nil: chosen by the kernel
+}
+
+// Start is when the client begins to connect, since the start of the run.
+func (p *Plan) Start(client int) time.Duration {
+	g := p.GroupOf(client)
+	return g.Delay + time.Duration(float64(g.Ramp)*float64(client-g.First)/float64(g.Count))
+}
+
+// GroupIndex is the position in Groups of the client's group.
+func (p *Plan) GroupIndex(client int) int {
+	lo, hi := 0, len(p.Groups)-1
+	for lo < hi {
+		mid := (lo + hi + 1) / 2
+		if p.Groups[mid].First <= client {
+			lo = mid
+		} else {
+			hi = mid - 1
+		}
+	}
+	return lo
+}
+
+// GroupOf is the client's group.
+func (p *Plan) GroupOf(client int) *Group { return &p.Groups[p.GroupIndex(client)] }
+
+// Rand is the client's own random source: the same seed and client number give the same delays.
+func (p *Plan) Rand(client int) rand.PCG { return *rand.NewPCG(p.Seed, uint64(client)) }
+
+// Victims are the clients that occurrence occ hits.
+func (p *Plan) Victims(occ int) *chaos.Set { return p.victims[occ] }
