@@ -1,0 +1,138 @@
+package house
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/flatline-dev/flatline/"
+
+// table: what a package of this module may import of it, and why no more.
+var table = map[string]struct {
+	may    []string
+	std    bool // nothing from outside the standard library
+	reason string
+}{
+	"cmd/flatline": {
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/process", "report", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/server"},
+		reason: "the command wires everything; nothing imports it",
+	},
+	"internal/fleet": {
+		may:    []string{"scenario", "chaos", "report", "internal/heartbeat"},
+		reason: "a driver; it never sees the other driver, so that both can be held against each other",
+	},
+	"internal/sim": {
+		may:    []string{"scenario", "chaos", "report", "internal/heartbeat"},
+		reason: "a driver; it never sees the other driver, so that both can be held against each other",
+	},
+	"internal/server": {
+		reason: "the target is a black box to the rest, as any other target",
+	},
+	"internal/house": {reason: "it only reads source files"},
+	"chaos/stream":   {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the sockets it hurts, nothing of clients or reports"},
+	"chaos/process":  {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the processes it hurts, nothing of clients or reports"},
+	"report": {
+		may:    []string{"scenario", "chaos", "internal/heartbeat"},
+		reason: "it reads words (plan, faults, outputs) and never a driver, so that any driver can be reported on",
+	},
+	"scenario": {
+		may:    []string{"chaos", "internal/heartbeat"},
+		reason: "a scenario is made of faults and client configurations, and knows nothing of how they run",
+	},
+	"chaos":              {std: true, reason: "a leaf: words that every package shares"},
+	"internal/heartbeat": {std: true, reason: "a leaf: the client without a clock, a socket or a file"},
+}
+
+// onlyIn: a module that only one package may import.
+var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet"}
+
+// clockReaders may call time.Now and its relatives; everything else takes the time as an argument.
+var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "chaos/stream", "chaos/process"}
+
+type file struct {
+	pkg, path string
+	test      bool
+	imports   []string
+}
+
+func files(t *testing.T) []file {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var out []file
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		f := file{pkg: filepath.ToSlash(filepath.Dir(rel)), path: rel, test: strings.HasSuffix(path, "_test.go")}
+		for _, i := range parsed.Imports {
+			name, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			f.imports = append(f.imports, name)
+		}
+		out = append(out, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 20 {
+		t.Fatalf("found only %d Go files: is the test still where it was?", len(out))
+	}
+	return out
+}
+
+func TestImports(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range files(t) {
+		row, ok := table[f.pkg]
+		if f.test {
+			continue // tests may look across: that is how two drivers are compared
+		}
+		if !ok {
+			t.Errorf("%s: package %s has no row in the table of imports: add one with its reason", f.path, f.pkg)
+			continue
+		}
+		seen[f.pkg] = true
+		for _, i := range f.imports {
+			own, isOwn := strings.CutPrefix(i, module)
+			switch {
+			case isOwn && !slices.Contains(row.may, own):
+				t.Errorf("%s imports %s: %s", f.path, own, row.reason)
+			case !isOwn && row.std && strings.Contains(strings.Split(i, "/")[0], "."):
+				t.Errorf("%s imports %s, and only the standard library is allowed: %s", f.path, i, row.reason)
+			}
+			for m, pkg := range onlyIn {
+				if strings.HasPrefix(i, m) && f.pkg != pkg {
+					t.Errorf("%s imports %s, which only %s may", f.path, i, pkg)
+				}
+			}
+		}
+	}
+	for pkg := range table {
+		if !seen[pkg] && pkg != "internal/house" {
+			t.Errorf("the table names %s, which has no Go files", pkg)
+		}
+	}
+}
