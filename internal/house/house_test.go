@@ -1,6 +1,7 @@
 package house
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -134,5 +135,30 @@ func TestImports(t *testing.T) {
 		if !seen[pkg] && pkg != "internal/house" {
 			t.Errorf("the table names %s, which has no Go files", pkg)
 		}
+	}
+}
+
+// TestClock: only the edges read the clock or sleep; everything else takes the time as an argument.
+func TestClock(t *testing.T) {
+	readers := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
+	for _, f := range files(t) {
+		if f.test || slices.Contains(clockReaders, f.pkg) || !slices.Contains(f.imports, "time") {
+			continue
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, filepath.Join("..", "..", f.path), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(readers, sel.Sel.Name) {
+				t.Errorf("%s reads the clock (time.%s); only %s may", set.Position(sel.Pos()), sel.Sel.Name, strings.Join(clockReaders, ", "))
+			}
+			return true
+		})
 	}
 }
