@@ -21,7 +21,7 @@ func (r *Reconnect) Next(n int, prev time.Duration, u func() float64) time.Durat
 	case Exponential:
 		d = float64(r.Delay) * math.Pow(max(r.Factor, 1), float64(n))
 	}
-	limit := float64(math.MaxInt64 / 4) // leaves room to add it to any time of a run
+	limit := float64(None / 4) // leaves room for the jitter
 	if r.Cap > 0 {
 		limit = min(limit, float64(r.Cap))
 	}
@@ -33,22 +33,12 @@ func (r *Reconnect) Next(n int, prev time.Duration, u func() float64) time.Durat
 		d = d/2 + d/2*u()
 	case Decorrelated:
 		base := float64(r.Delay)
+		if r.Kind == List {
+			base = float64(r.Delays[0])
+		}
 		d = min(limit, base+(3*max(float64(prev), base)-base)*u())
 	case Ratio:
 		d *= 1 + r.JitterRatio*(2*u()-1)
 	}
-	return time.Duration(max(d, 0))
-}
-
-// final reports whether the policy never reconnects after a close with this code (0: none).
-func final(r *Reconnect, code uint16) bool {
-	if r.Kind == Never {
-		return true
-	}
-	for _, c := range r.StopCodes {
-		if code != 0 && c.From <= code && code <= c.To {
-			return true
-		}
-	}
-	return false
+	return scale(time.Nanosecond, d)
 }

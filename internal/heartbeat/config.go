@@ -158,7 +158,7 @@ type Reconnect struct {
 	Cap         time.Duration // 0: none; applied before the jitter
 	Jitter      Jitter
 	JitterRatio float64       // Jitter == Ratio; in [0, 1]
-	MaxAttempts int           // failed attempts in a row before the client gives up; 0: never
+	MaxAttempts int           // reconnects since the back-off started over; after the last the client gives up; 0: no limit
 	ResetAfter  time.Duration // the back-off starts over once a connection stayed open this long; 0: as it opens
 	StopCodes   []CodeRange   // close codes from the peer that end reconnecting
 	Lock        bool          // forbids two reconnects at once; see [Machine] for what its absence does
@@ -183,23 +183,25 @@ type Config struct {
 // Bounds returns the closed-form range of the detection latency of a silent, lossless path with round-trip time rtt:
 // every death falls in (lo, hi]. ok is false when silence is never detected.
 //
-// With interval I, timeout T and m misses a path that dies at a uniformly random moment of the client's cycle is
-// noticed after a time uniform on ((m-1)I + T - r, mI + T]; where the server beats, on ((m-1)I + T, mI + T]. The jitter
-// of each beat widens both ends.
+// With interval I, timeout T and m misses a path of round-trip time r that dies at a uniformly random moment of the
+// client's cycle is noticed after a time uniform on ((m-1)I + T - r, mI + T] where a received message arms the next beat
+// (r < I where the client's own beat does so as well); on ((m-1)I + T - r, mI + T - r] where the beat is a fixed tick,
+// since the patience runs from a tick that the reply does not move; and on ((m-1)I + T, mI + T] where the server beats.
+// What Bounds returns holds for every round trip up to rtt, so it does not take r off the upper end. The jitter of each
+// beat widens both ends. A healthy client whose round trip reaches (m-1)I + T declares its peer dead.
 func (c *Config) Bounds(rtt time.Duration) (lo, hi time.Duration, ok bool) {
 	if c.Beat.By == Nobody || c.Misses <= 0 || c.Beat.Interval <= 0 {
 		return 0, 0, false
 	}
-	m := c.Misses
-	i := float64(c.Beat.Interval)
-	j := c.Beat.Jitter
+	m, i, j := c.Misses, c.Beat.Interval, c.Beat.Jitter
+	timeout := max(c.Timeout, 0)
 	if c.Beat.By == Server {
-		return time.Duration(m-1)*c.Beat.Interval + c.Timeout, time.Duration(m)*c.Beat.Interval + c.Timeout, true
+		return after(times(i, m-1), timeout), after(times(i, m), timeout), true
 	}
 	if m > 1 && (c.Beat.After == AfterMessage || c.Beat.After == AfterReply) {
 		return 0, 0, false // an unanswered beat is the last one, so the count never reaches m
 	}
-	lo = time.Duration(float64(m-1)*i*(1-j)) + c.Timeout - rtt
-	hi = time.Duration(float64(m)*i*(1+j)) + c.Timeout
+	lo = after(scale(times(i, m-1), 1-j), timeout) - rtt
+	hi = after(scale(times(i, m), 1+j), timeout)
 	return max(lo, 0), hi, true
 }

@@ -2,92 +2,165 @@ package heartbeat
 
 import "time"
 
+// maxDoubles bounds what a client without a reconnect lock can pile up beside its newest connection. A browser page
+// would go on; the harness has to outlive it, and sixteen connections where one was meant make the point.
+const maxDoubles = 16
+
+// doubles is what only a client without a reconnect lock has.
+type doubles struct {
+	dials []time.Duration // further reconnect timers
+	conns []older         // connections that are not the newest
+}
+
+// older is a connection that a further reconnect has superseded.
+type older struct {
+	until time.Duration // deadline of its opening or of its close handshake
+	epoch uint32
+	step  uint16
+	state State // Connecting, Open or Closing
+}
+
+func (x *doubles) deadline() time.Duration {
+	d := None
+	for _, t := range x.dials {
+		d = min(d, t)
+	}
+	for i := range x.conns {
+		d = min(d, x.conns[i].until)
+	}
+	return d
+}
+
 // double schedules n further reconnects beside the one that is pending: the handlers of a page without a lock.
 func (m *Machine) double(now time.Duration, n int, out []Output) []Output {
-	for ; n > 0; n-- {
-		if m.extra == nil {
-			m.extra = &doubles{}
-		}
-		if len(m.extra.dials)+len(m.extra.conns) >= maxDoubles {
-			return out
-		}
+	if m.extra == nil && n > 0 {
+		m.extra = &doubles{}
+	}
+	for ; n > 0 && len(m.extra.dials)+len(m.extra.conns) < maxDoubles && !m.exhausted(); n-- {
 		var delay time.Duration
 		delay, out = m.backoff(out)
-		m.extra.dials = append(m.extra.dials, now+delay)
+		m.extra.dials = append(m.extra.dials, after(now, delay))
 	}
 	return out
+}
+
+// supersede puts the newest connection, if there is one, among the older ones.
+func (m *Machine) supersede() {
+	switch m.state {
+	case Connecting, Open, Closing:
+		m.extra.conns = append(m.extra.conns, older{until: m.stateAt, epoch: m.epoch, step: m.step, state: m.state})
+	}
 }
 
 // dropDoubles ends what the client piled up.
 func (m *Machine) dropDoubles(out []Output) []Output {
 	if m.extra != nil {
-		for _, d := range m.extra.conns {
-			out = append(out, Output{Kind: Abandon, Epoch: d.epoch})
+		for _, c := range m.extra.conns {
+			out = append(out, Output{Kind: Abandon, Epoch: c.epoch})
 		}
 		m.extra = nil
 	}
 	return out
 }
 
-// tickDoubles runs the further reconnect timers that are due.
-func (m *Machine) tickDoubles(now time.Duration, out []Output) []Output {
-	if m.extra == nil {
-		return out
+// tickOlder runs one timer that is due: the deadline of an older connection, or a further reconnect.
+func (m *Machine) tickOlder(now time.Duration, out []Output) []Output {
+	x := m.extra
+	for i := range x.conns {
+		if x.conns[i].until <= now {
+			return m.lostOlder(now, i, Timeout, 0, true, out)
+		}
 	}
-	for i := 0; i < len(m.extra.dials); {
-		if m.extra.dials[i] > now {
-			i++
-			continue
+	for i, t := range x.dials {
+		if t <= now {
+			x.dials = append(x.dials[:i], x.dials[i+1:]...)
+			if m.state == Backoff { // the first timer still runs: it becomes one of the further ones
+				x.dials = append(x.dials, m.stateAt)
+			}
+			return m.dial(now, out)
 		}
-		m.extra.dials = append(m.extra.dials[:i], m.extra.dials[i+1:]...)
-		if m.state == Backoff { // the first timer still runs: it becomes one of the further ones
-			m.extra.dials = append(m.extra.dials, m.stateAt)
-		}
-		if m.state == Closing {
-			m.extra.conns = append(m.extra.conns, double{m.epoch, true})
-		}
-		out = m.dial(now, out)
 	}
 	return out
 }
 
-// stepDouble handles an input for a connection that is not the newest: stale, unless the client has no lock.
-func (m *Machine) stepDouble(now time.Duration, in Input, out []Output) []Output {
+// stepOlder handles an input for a connection that is not the newest: stale, unless the client has no lock.
+func (m *Machine) stepOlder(now time.Duration, in Input, out []Output) []Output {
 	if m.extra == nil {
 		return out
 	}
 	for i := range m.extra.conns {
-		d := &m.extra.conns[i]
-		if d.epoch != in.Epoch {
+		c := &m.extra.conns[i]
+		if c.epoch != in.Epoch {
 			continue
 		}
 		switch in.Kind {
 		case Connected:
-			d.open = true
+			if c.state == Connecting && c.step == 0 {
+				c.step = 1
+				return m.openOlder(c, out)
+			}
 		case Received:
-			// All sockets share one heartCheck: a message on an old one proves life as well.
-			if m.state == Open && d.open && m.cfg.Liveness == Any && in.Frame <= Binary {
-				m.heard = now
-				switch b := &m.cfg.Beat; b.By {
-				case Client:
-					m.cleared()
-					if b.After == AfterMessage || b.After == AfterEither {
-						m.beatAt = now + m.interval()
-					}
-				case Server:
-					m.awaitServer(now)
-				}
+			if c.state == Connecting && m.awaited(c.step, &in) {
+				c.step++
+				return m.openOlder(c, out)
 			}
-		case Failed, Closed, WriteFail:
-			if in.Kind == Failed || !d.open {
-				out = append(out, Output{Kind: AttemptFailed, Epoch: d.epoch, Cause: in.Cause})
+			if c.state == Open {
+				m.overheard(now, &in)
 			}
-			m.extra.conns = append(m.extra.conns[:i], m.extra.conns[i+1:]...)
-			if !final(&m.cfg.Reconnect, in.Code) {
-				out = m.double(now, m.events(in.Cause), out)
+		case Failed:
+			if c.state == Connecting {
+				return m.lostOlder(now, i, in.Cause, 0, false, out)
 			}
+		case Closed:
+			return m.lostOlder(now, i, in.Cause, in.Code, false, out)
+		case WriteFail:
+			return m.lostOlder(now, i, WriteError, 0, true, out)
 		}
 		return out
 	}
 	return out
+}
+
+// openOlder carries on the opening exchange of an older connection.
+func (m *Machine) openOlder(c *older, out []Output) []Output {
+	done, out := m.exchange(c.epoch, &c.step, out)
+	if done {
+		c.state, c.until = Open, None
+		if m.cfg.Reconnect.ResetAfter <= 0 {
+			m.resetBackoff()
+		}
+		out = append(out, Output{Kind: Opened, Epoch: c.epoch})
+	}
+	return out
+}
+
+// overheard handles a message on an older connection: all sockets of the page share one heartCheck.
+func (m *Machine) overheard(now time.Duration, in *Input) {
+	if m.state != Open || m.cfg.Liveness != Any || in.Frame > Binary {
+		return
+	}
+	m.alive(now)
+	if b := &m.cfg.Beat; b.By == Client && (b.After == AfterMessage || b.After == AfterEither) {
+		m.beatAt = after(now, m.interval())
+	}
+}
+
+// lostOlder handles the end of the older connection i.
+func (m *Machine) lostOlder(now time.Duration, i int, cause Cause, code uint16, abandon bool, out []Output) []Output {
+	c := m.extra.conns[i]
+	m.extra.conns = append(m.extra.conns[:i], m.extra.conns[i+1:]...)
+	n := events(cause)
+	switch c.state {
+	case Connecting:
+		out = append(out, Output{Kind: AttemptFailed, Epoch: c.epoch, Cause: cause})
+	case Closing:
+		n = 1
+	}
+	if abandon {
+		out = append(out, Output{Kind: Abandon, Epoch: c.epoch})
+	}
+	if m.final(code) {
+		return out
+	}
+	return m.double(now, n, out)
 }
