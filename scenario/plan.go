@@ -26,7 +26,7 @@ type Plan struct {
 	Expect   []Expect
 	Warnings []string // what is allowed but probably not meant
 
-	victims []*chaos.Set // per occurrence, drawn from the seed
+	victims *victims
 }
 
 // Target is what the clients connect to. Exactly one of Serve, Command or neither (URL alone) is set; URL may be empty
@@ -66,6 +66,8 @@ type Group struct {
 	Headers      map[string]string // templated per client
 	Subprotocols []string
 	Sources      []string // local addresses, used in turn by the group's clients; nil: chosen by the kernel
+
+	autoSources bool // Sources came from auto
 }
 
 // Start is when the client begins to connect, since the start of the run.
@@ -93,6 +95,3 @@ func (p *Plan) GroupOf(client int) *Group { return &p.Groups[p.GroupIndex(client
 
 // Rand is the client's own random source: the same seed and client number give the same delays.
 func (p *Plan) Rand(client int) rand.PCG { return *rand.NewPCG(p.Seed, uint64(client)) }
-
-// Victims are the clients that occurrence occ hits.
-func (p *Plan) Victims(occ int) *chaos.Set { return p.victims[occ] }

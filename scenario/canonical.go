@@ -1,0 +1,285 @@
+package scenario
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+)
+
+// canonical is the plan written as a scenario that leaves nothing to defaults or profiles. Its plan is the same plan.
+func (p *Plan) canonical() *File {
+	seed, duration := p.Seed, Duration(p.Duration)
+	f := &File{Name: p.Name, Seed: &seed, Target: p.Target.written(), Duration: &duration, Chaos: FileChaos{Engine: p.Engine}}
+	for i := range p.Groups {
+		f.Clients = append(f.Clients, p.Groups[i].written())
+	}
+	for i := range p.Faults {
+		f.Chaos.Faults = append(f.Chaos.Faults, faultWritten(&p.Faults[i]))
+	}
+	for i := range p.Expect {
+		f.Expect = append(f.Expect, FileLine(p.Expect[i].String()))
+	}
+	return f
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// some is nil for the zero value: the key is left out.
+func some[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func (t *Target) written() FileTarget {
+	w := FileTarget{URL: t.URL, Command: t.Command, PID: some(t.PID), Ready: ptr(Duration(t.Ready)), CA: t.CA, Insecure: t.Insecure}
+	if s := t.Serve; s != nil {
+		w.Serve = &FileServe{Beat: some(Duration(s.Beat)), Reap: some(Duration(s.Reap)), Handshakes: some(Rate(s.Handshakes)),
+			Backlog: some(s.Backlog), MaxClients: some(s.MaxClients), Reply: s.Reply}
+		if s.Beat > 0 {
+			w.Serve.BeatFrame, w.Serve.BeatText = frames[s.BeatFrame], &s.BeatText
+		}
+	}
+	return w
+}
+
+func (g *Group) written() FileGroup {
+	w := FileGroup{Group: g.Name, Count: g.Count, Ramp: &Ramp{Over: g.Ramp}, Delay: ptr(Duration(g.Delay)), Tuning: tuningOf(&g.Config),
+		Path: g.Path, Headers: g.Headers, Subprotocols: g.Subprotocols, Sources: &Sources{Auto: true}}
+	if len(g.Sources) > 0 && !g.autoSources {
+		w.Sources = &Sources{List: g.Sources}
+	}
+	return w
+}
+
+// tuningOf is the inverse of Tuning.config.
+func tuningOf(c *heartbeat.Config) Tuning {
+	b, re := &c.Beat, &c.Reconnect
+	t := Tuning{
+		Beat: &TuningBeat{By: ptr(whos[b.By]), Frame: ptr(frames[b.Frame]), Payload: ptr(Payload(b.Payload)), Interval: ptr(Duration(b.Interval)),
+			After: ptr(afters[b.After]), AtOpen: &b.AtOpen, First: ptr(Share(b.First)), Jitter: ptr(Share(b.Jitter)),
+			Match: patternOf(&b.Match), Answer: messageOf(b.Answer)},
+		Liveness: ptr(livenesses[c.Liveness]),
+		Timeout:  ptr(Duration(c.Timeout)),
+		Misses:   &c.Misses,
+		Opening:  &TuningOpening{Timeout: ptr(Duration(c.Opening.Timeout))},
+		Close:    &TuningClose{Frame: &c.Close.Frame, Code: ptr(int(c.Close.Code)), Wait: ptr(Duration(c.Close.Wait))},
+		Reconnect: &TuningReconnect{Kind: ptr(reconnectKinds[re.Kind]), Delay: ptr(Duration(re.Delay)), Factor: &re.Factor,
+			Cap: some(Duration(re.Cap)), Jitter: ptr(jitters[re.Jitter]), MaxAttempts: &re.MaxAttempts,
+			ResetAfter: ptr(Duration(re.ResetAfter)), Lock: &re.Lock},
+		Notice: patternOf(c.Notice),
+	}
+	for _, s := range c.Opening.Steps {
+		t.Opening.Steps = append(t.Opening.Steps, TuningStep{Send: messageOf(s.Send), Await: patternOf(s.Await)})
+	}
+	if re.Kind == heartbeat.List {
+		for _, d := range re.Delays {
+			t.Reconnect.Delays = append(t.Reconnect.Delays, Duration(d))
+		}
+	}
+	if re.Jitter == heartbeat.Ratio {
+		t.Reconnect.JitterRatio = ptr(Share(re.JitterRatio))
+	}
+	for _, r := range re.StopCodes {
+		t.Reconnect.StopCodes = append(t.Reconnect.StopCodes, Codes(r))
+	}
+	return t
+}
+
+func patternOf(p *heartbeat.Pattern) *Pattern {
+	if p == nil {
+		return nil
+	}
+	w := &Pattern{Kind: p.Kind, Text: Payload(p.Text), re: p.Re}
+	if p.Kind == heartbeat.Regexp && p.Re != nil {
+		w.Text = Payload(p.Re.String())
+	}
+	return w
+}
+
+func messageOf(m *heartbeat.Message) *Message {
+	if m == nil {
+		return nil
+	}
+	return &Message{Frame: frames[m.Frame], Payload: Payload(m.Payload)}
+}
+
+func faultWritten(f *chaos.Fault) FileFault {
+	w := FileFault{Name: f.Name, Kind: string(f.Kind), At: ptr(Duration(f.At)), For: some(Duration(f.For)), Every: some(Duration(f.Every)),
+		Times: some(f.Times), Clients: (*Selector)(some(f.Clients)), Direction: string(f.Direction), Code: some(f.Code),
+		Restart: some(Duration(f.Restart)), By: some(Duration(f.By)), Jitter: some(Duration(f.Jitter)), Burst: some(f.Burst),
+		After: some(Duration(f.After)), Notice: some(f.Notice), Grace: some(Duration(f.Grace)), Grid: some(Duration(f.Grid))}
+	if f.How != "" {
+		w.How = &How{How: f.How}
+	}
+	switch {
+	case f.Rate == 0:
+	case f.Kind == chaos.Throttle:
+		w.Rate = &Amount{chaos.FormatRate(f.Rate)}
+	default:
+		w.Rate = &Amount{formatNumber(f.Rate)}
+	}
+	return w
+}
+
+// Hash identifies what the plan runs: the SHA-256, in hexadecimal, of the scenario that leaves nothing to defaults or
+// profiles, seed included. Comments, spelling and where the file lies do not count.
+func (p *Plan) Hash() string {
+	text, err := marshal(encode(asValue(p.canonical())))
+	if err != nil {
+		panic("scenario: " + err.Error()) // strings, numbers and lists of them
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// planJSON is how a Plan stands in a Result. Scenario alone decides what runs; Bounds and Schedule are there for readers
+// other than flatline.
+type planJSON struct {
+	Name     string           `json:"name"`
+	Intent   string           `json:"intent,omitempty"`
+	Path     string           `json:"path,omitempty"`
+	Hash     string           `json:"hash"`
+	Seed     uint64           `json:"seed"`
+	Clients  int              `json:"clients"`
+	Duration string           `json:"duration"`
+	Scenario json.RawMessage  `json:"scenario"`
+	Bounds   []boundsJSON     `json:"detection_bounds"`
+	Schedule []occurrenceJSON `json:"schedule"`
+	Warnings []string         `json:"warnings,omitempty"`
+	Source   string           `json:"source,omitempty"`
+	Origin   []originJSON     `json:"origin"`
+}
+
+type boundsJSON struct {
+	Group string `json:"group"`
+	Above string `json:"above,omitempty"`
+	UpTo  string `json:"up_to,omitempty"`
+	Never bool   `json:"never,omitempty"`
+}
+
+type occurrenceJSON struct {
+	Name    string `json:"name"`
+	Fault   string `json:"fault"`
+	At      string `json:"at"`
+	End     string `json:"end"`
+	Victims int    `json:"victims"`
+}
+
+// originJSON keeps what the resolved scenario no longer shows of a group.
+type originJSON struct {
+	Group   string `json:"group"`
+	Profile string `json:"profile,omitempty"`
+}
+
+// MarshalJSON writes the plan for a Result: the resolved scenario in the words of a scenario file, durations as "3s".
+func (p *Plan) MarshalJSON() ([]byte, error) {
+	text, err := marshal(encode(asValue(p.canonical())))
+	if err != nil {
+		return nil, err
+	}
+	j := planJSON{Name: p.Name, Intent: p.Intent, Path: p.Path, Hash: p.Hash(), Seed: p.Seed, Clients: p.Clients,
+		Duration: chaos.FormatDuration(p.Duration), Scenario: text, Warnings: p.Warnings, Source: p.Source}
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		j.Origin = append(j.Origin, originJSON{g.Name, g.Profile})
+		row := boundsJSON{Group: g.Name}
+		if lo, hi, ok := g.Config.Bounds(0); ok {
+			row.Above, row.UpTo = chaos.FormatDuration(lo), chaos.FormatDuration(hi)
+		} else {
+			row.Never = true
+		}
+		j.Bounds = append(j.Bounds, row)
+	}
+	for i := range p.Schedule {
+		o := &p.Schedule[i]
+		sel := p.Faults[o.Fault].Clients
+		_, n := p.span(sel.Group)
+		j.Schedule = append(j.Schedule, occurrenceJSON{o.Name, string(p.Faults[o.Fault].Kind), chaos.FormatDuration(o.At),
+			chaos.FormatDuration(o.End), selected(sel, n)})
+	}
+	return marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. The plan has the same groups, faults, schedule and victims.
+func (p *Plan) UnmarshalJSON(text []byte) error {
+	var j planJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return err
+	}
+	f := &File{path: "plan"}
+	d, problems := parseInto("plan", j.Scenario, f)
+	if len(problems) > 0 {
+		return fmt.Errorf("plan: %w", problems.err())
+	}
+	f.d = d
+	q, err := f.Plan()
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	q.Name, q.Intent, q.Path, q.Source, q.Warnings = j.Name, j.Intent, j.Path, j.Source, j.Warnings
+	for i := range min(len(j.Origin), len(q.Groups)) {
+		q.Groups[i].Profile = j.Origin[i].Profile
+	}
+	*p = *q
+	return nil
+}
+
+// Resources is what a run needs on the machine that runs flatline.
+type Resources struct {
+	Descriptors int   // open files: connections, zombies beside them, and what the process needs itself
+	Ports       int   // local ports per source address towards the target
+	Sources     int   // source addresses that the clients use; 1: the kernel chooses
+	Memory      int64 // bytes
+	Zombies     int   // connections given up by clients that may stay open at once, the worst case
+}
+
+// Estimates behind [Plan.Resources].
+const (
+	clientBytes     = 16 << 10 // a client with its connection: goroutine, buffers, recorder
+	zombieBytes     = 4 << 10
+	processBytes    = 64 << 20
+	descriptorSlack = 128
+)
+
+// Resources estimates what the run needs in the worst case: every victim of a silent fault leaves a zombie behind while
+// it connects anew, once per detection bound as long as the fault lasts.
+func (p *Plan) Resources() Resources {
+	r := Resources{Sources: 1}
+	for i := range p.Schedule {
+		o := &p.Schedule[i]
+		if f := &p.Faults[o.Fault]; silent(f) || f.Kind == chaos.Suspend {
+			_, n := p.span(f.Clients.Group)
+			r.Zombies = max(r.Zombies, min(selected(f.Clients, n)*p.lives(o), 2*p.Clients))
+		}
+	}
+	for i := range p.Groups {
+		r.Sources = max(r.Sources, len(p.Groups[i].Sources))
+	}
+	r.Descriptors = p.Clients + r.Zombies + descriptorSlack
+	r.Ports = (p.Clients + r.Zombies + r.Sources - 1) / r.Sources
+	r.Memory = processBytes + int64(p.Clients)*clientBytes + int64(r.Zombies)*zombieBytes
+	return r
+}
+
+// lives is how many connections a victim can lose while the occurrence lasts. Behind a blackhole no new connection
+// comes about; a stalled server's kernel still accepts, but nobody answers the upgrade.
+func (p *Plan) lives(o *chaos.Occurrence) int {
+	var shortest time.Duration
+	for i := range p.Groups {
+		if t := p.Groups[i].Config.Opening.Timeout; t > 0 && (shortest == 0 || t < shortest) {
+			shortest = t
+		}
+	}
+	if p.Faults[o.Fault].Kind != chaos.Stall || shortest == 0 {
+		return 1
+	}
+	return 1 + int((o.End-o.At)/shortest)
+}

@@ -1,0 +1,150 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+)
+
+// built are the engines of this build; [chaos.Engines] knows of more.
+var built = []string{"stream", "fleet", "server", "process"}
+
+// losesPackets says what the faults that need IP packets do, for the message that refuses them.
+var losesPackets = map[chaos.Kind]string{chaos.Drop: "loses", chaos.Duplicate: "repeats", chaos.Reorder: "reorders", chaos.Corrupt: "damages"}
+
+// fault resolves the fault at path.
+func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
+	duration := func(d *Duration) time.Duration { return time.Duration(value(d, 0)) }
+	how := value(w.How, How{})
+	f := chaos.Fault{
+		Name: w.Name, Kind: chaos.Kind(w.Kind), At: duration(w.At), For: duration(w.For), Every: duration(w.Every),
+		Times: value(w.Times, 0), Clients: chaos.Selector(value(w.Clients, Selector{})),
+		Direction: chaos.Direction(w.Direction), How: how.How, Code: value(w.Code, how.Code), Restart: duration(w.Restart),
+		By: duration(w.By), Jitter: duration(w.Jitter), Burst: value(w.Burst, 0), After: duration(w.After),
+		Notice: value(w.Notice, ""), Grace: duration(w.Grace), Grid: duration(w.Grid),
+	}
+	at := func(key string) string { return join(path, key) }
+	if f.Kind == "" {
+		return f // reported already, and nothing more can be said about it
+	}
+	if how.Code != 0 && w.Code != nil && *w.Code != how.Code {
+		c.report(at("code"), "", "code %d contradicts how: close(%d)", *w.Code, how.Code)
+	}
+	if w.Rate != nil {
+		c.rate(at("rate"), w.Rate.Text, &f)
+	}
+	c.faultDefaults(&f)
+	bad := f.Validate()
+	for _, p := range bad {
+		text := p.Field + ": " + p.Msg
+		if strings.HasPrefix(p.Msg, "missing") {
+			c.report(at(p.Field), p.Hint, "%s %s", p.Field, p.Msg)
+			continue
+		}
+		c.reportKey(at(p.Field), p.Hint, "%s", text)
+	}
+	for _, zero := range []struct {
+		key string
+		d   *Duration
+	}{{"for", w.For}, {"every", w.Every}, {"after", w.After}, {"by", w.By}, {"grid", w.Grid}} {
+		if zero.d != nil && *zero.d == 0 {
+			c.report(at(zero.key), "leave it out, or give it a length", "%s 0s has no effect", zero.key)
+		}
+	}
+	if f.Name != "" && !isName(f.Name) {
+		c.report(at("name"), nameHint, "name %q cannot name a fault", f.Name)
+	}
+	c.faultEngine(path, &f, target)
+	return f
+}
+
+const nameHint = "a letter, then letters, digits, - _ and dots; none of: all, of, by, in, during, baseline, recovery, any, auto"
+
+// rate reads the fault's rate, whose unit depends on the kind.
+func (c *checker) rate(path, text string, f *chaos.Fault) {
+	read := parseShare
+	if f.Kind == chaos.Throttle {
+		read = parseBandwidth
+	}
+	v, err := read(text)
+	if err != nil {
+		c.report(path, hintOf(err), "rate: %v", err)
+		return
+	}
+	if f.Rate = v; v == 0 {
+		c.report(path, "leave the fault out, or for no bytes at all use blackhole", "rate %s has no effect", text)
+	}
+}
+
+// faultDefaults fills in what the plan shows, so that a resolved fault says all it does.
+func (c *checker) faultDefaults(f *chaos.Fault) {
+	f.How = f.Mode()
+	switch {
+	case f.Kind == chaos.Kill && f.How == chaos.Close && f.Code == 0:
+		f.Code = 1012
+	case f.Kind == chaos.Drain && f.Code == 0:
+		f.Code = 1001
+	case f.Kind == chaos.Suspend && f.How == chaos.Timers && f.Grid == 0:
+		f.Grid = time.Minute // what Chromium does to a page in the background ("intensive throttling")
+	}
+}
+
+// faultEngine refuses a fault that nothing in this build, or nothing at this target, can do.
+func (c *checker) faultEngine(path string, f *chaos.Fault, target *Target) {
+	at := join(path, "fault")
+	who := chaos.WhoCan(f)
+	if what := losesPackets[f.Kind]; what != "" {
+		c.report(at, fmt.Sprintf("engines that can: %s (not in this build); for a slow path use delay or throttle, for a dead one blackhole", strings.Join(who, ", ")),
+			"%s %s IP packets; the stream engine carries bytes, on which TCP has mended that already", f.Kind, what)
+		return
+	}
+	if len(who) > 0 && !slices.ContainsFunc(who, func(e string) bool { return slices.Contains(built, e) }) {
+		c.report(at, "engines that can: "+strings.Join(who, ", "), "no engine of this build can do %s", f.Kind)
+		return
+	}
+	if !c.clean("target") {
+		return
+	}
+	process := target.Serve != nil || len(target.Command) > 0 || target.PID != 0
+	switch {
+	case f.Kind == chaos.Stall && !process:
+		c.report(at, "let flatline run it (target: {serve: {}} or command: [...]), or name it: pid: 4711", "a stall stops the server's process, and target shows none")
+	case f.Kind == chaos.Kill && f.How == chaos.Process && !process:
+		c.report(join(path, "how"), "let flatline run it (target: {serve: {}} or command: [...]), or name it: pid: 4711", "how process kills the server's process, and target shows none")
+	case f.Kind == chaos.Kill && f.How == chaos.Process && target.PID != 0:
+		c.report(join(path, "how"), "use target: {command: [...], url: ...}, so that flatline can start it again", "how process kills pid %d, which flatline did not start and cannot start again", target.PID)
+	case f.Kind == chaos.Drain && target.Serve == nil:
+		c.report(at, "target: {serve: {}}; or kill how: close(1001) for the close frames alone", "a drain is done by the embedded server, and target has no serve")
+	}
+}
+
+// nameFaults gives each fault that has none its kind as name, with a number behind it where there are several of the
+// kind, and reports names that are used twice.
+func (c *checker) nameFaults(faults []chaos.Fault) {
+	count, number := map[chaos.Kind]int{}, map[chaos.Kind]int{}
+	taken := map[string]int{}
+	for i := range faults {
+		if f := &faults[i]; f.Name == "" {
+			count[f.Kind]++
+		}
+	}
+	for i := range faults {
+		f := &faults[i]
+		if f.Name == "" {
+			number[f.Kind]++
+			f.Name = string(f.Kind)
+			if count[f.Kind] > 1 {
+				f.Name += strconv.Itoa(number[f.Kind])
+			}
+		}
+		if first, again := taken[f.Name]; again && f.Kind != "" {
+			c.report(fmt.Sprintf("chaos.faults[%d].name", i), fmt.Sprintf("fault %d has it already", first+1), "two faults are called %q", f.Name)
+			continue
+		}
+		taken[f.Name] = i
+	}
+}

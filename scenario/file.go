@@ -1,0 +1,151 @@
+package scenario
+
+// File is a scenario as written. What is absent is nil or zero; [File.Plan] fills the defaults in. Build one with
+// [Load] or [Parse]; fields may be changed before Plan (a seed from the command line, say).
+type File struct {
+	Name     string      `yaml:"name" doc:"What the run is called in reports." default:"the file's name without .yaml"`
+	Seed     *uint64     `yaml:"seed" doc:"Seed of every random choice: victims, jitter. The same seed gives the same run." default:"1"`
+	Target   FileTarget  `yaml:"target" required:"true" hint:"target: {serve: {}} runs flatline's own reference server" doc:"What the clients connect to."`
+	Clients  []FileGroup `yaml:"clients" required:"true" hint:"clients: [{count: 1000, profile: heartcheck}]" doc:"Groups of clients of one kind."`
+	Chaos    FileChaos   `yaml:"chaos" doc:"Faults, as a list or as {engine, faults}."`
+	Duration *Duration   `yaml:"duration" doc:"Length of the run from its start." default:"the last fault's end, then the largest detection bound, the first reconnect delay and 10 s; rounded up to a second"`
+	Expect   []FileLine  `yaml:"expect" doc:"Expectations: metric op value [by cause] [in group] [during window]."`
+
+	path   string
+	source string
+	intent string
+	d      *decoder // positions and what is already known to be wrong; nil for a File made by hand
+}
+
+// FileLine is one expectation as written.
+type FileLine string
+
+// FileTarget is the target section: serve, or url, or url with command or pid.
+type FileTarget struct {
+	Serve    *FileServe `yaml:"serve" doc:"Run the embedded reference server in a process of its own."`
+	URL      string     `yaml:"url" doc:"ws:// or wss:// address. May hold {{.Client}}, {{.Index}}, {{.Group}} and {{.Seed}}."`
+	Command  []string   `yaml:"command" doc:"Start this server before the run and stop it afterwards; needs url."`
+	PID      *int       `yaml:"pid" min:"2" max:"4194304" doc:"A server process that runs already, for stall and kill how process; needs url."`
+	Ready    *Duration  `yaml:"ready" doc:"How long the target may take until it accepts connections." default:"10s"`
+	CA       string     `yaml:"ca" doc:"PEM file with the authority that signed the target's certificate." default:"the system's roots"`
+	Insecure bool       `yaml:"insecure" doc:"Do not verify the target's certificate." default:"false"`
+}
+
+// FileServe is the embedded reference server as written.
+type FileServe struct {
+	Beat       *Duration `yaml:"beat" doc:"The server beats this often." default:"it only answers"`
+	BeatFrame  string    `yaml:"beat_frame" enum:"ping,text" doc:"Frame of the server's beat." default:"ping"`
+	BeatText   *string   `yaml:"beat_text" doc:"Payload of a text beat." default:"ping"`
+	Reap       *Duration `yaml:"reap" doc:"Close connections that were silent this long." default:"never"`
+	Handshakes *Rate     `yaml:"handshakes" doc:"Handshakes per second that it completes, such as 500/s." default:"as fast as it can"`
+	Backlog    *int      `yaml:"backlog" min:"1" max:"10000000" doc:"Handshakes that may wait; further ones get 503." default:"no limit"`
+	MaxClients *int      `yaml:"max_clients" min:"1" max:"10000000" doc:"Connections that it holds; further ones get 503." default:"no limit"`
+	Reply      string    `yaml:"reply" enum:"echo,none" doc:"What it answers to a message: the message itself, or nothing." default:"echo"`
+}
+
+// FileGroup is one group of clients as written: a profile with overrides beside it.
+type FileGroup struct {
+	Group   string    `yaml:"group" doc:"Name of the group, for selectors and expectations." default:"clients, when it is the only group"`
+	Count   int       `yaml:"count" required:"true" hint:"count: 1000" min:"1" max:"1000000" doc:"How many clients."`
+	Ramp    *Ramp     `yaml:"ramp" doc:"The clients connect evenly over this time, or at this rate (500/s)." default:"one heartbeat interval, so that the clients' phases are uniform"`
+	Delay   *Duration `yaml:"delay" doc:"The group begins this long after the run's start." default:"0s"`
+	Profile string    `yaml:"profile" doc:"A named client of the real world, see flatline profiles. Without one, beat says what the client does."`
+
+	Tuning `yaml:",inline"`
+
+	Path         string            `yaml:"path" doc:"Replaces the target's path if it begins with /, is appended otherwise. May hold {{.Client}} and so on."`
+	Headers      map[string]string `yaml:"headers" doc:"HTTP headers of the upgrade request. Values may hold {{.Client}} and so on."`
+	Subprotocols []string          `yaml:"subprotocols" doc:"WebSocket subprotocols to offer."`
+	Sources      *Sources          `yaml:"sources" doc:"Local addresses to connect from, used in turn, or auto: one 127.0.0.x for every 14,000 clients of a loopback target (Linux)." default:"auto"`
+}
+
+// Tuning is the client itself: heartbeat, detector and reconnect policy. A profile is a Tuning; a group lays its own
+// over that of its profile, field by field.
+type Tuning struct {
+	Beat      *TuningBeat      `yaml:"beat" doc:"The heartbeat."`
+	Liveness  *string          `yaml:"liveness" enum:"any,reply" doc:"Which received messages prove that the server lives: any, or only what beat.match recognises." default:"any"`
+	Timeout   *Duration        `yaml:"timeout" doc:"Silence allowed after the last tolerated beat." default:"0s"`
+	Misses    *int             `yaml:"misses" min:"0" max:"1000" doc:"Beats in a row without proof of life until the peer counts as dead; 0: silence is never noticed." default:"1"`
+	Opening   *TuningOpening   `yaml:"opening" doc:"What must happen before a connection counts as open."`
+	Close     *TuningClose     `yaml:"close" doc:"What the client does with a connection that it has declared dead."`
+	Reconnect *TuningReconnect `yaml:"reconnect" doc:"The reconnect policy."`
+	Notice    *Pattern         `yaml:"notice" doc:"The server's goodbye: the client then leaves by itself." default:"none"`
+}
+
+// TuningBeat is the heartbeat of a [Tuning].
+type TuningBeat struct {
+	By       *string   `yaml:"by" enum:"client,server,nobody" doc:"Who beats." default:"client"`
+	Frame    *string   `yaml:"frame" enum:"text,binary,ping" doc:"Frame of the beat." default:"text"`
+	Payload  *Payload  `yaml:"payload" doc:"What the client sends." default:"empty"`
+	Interval *Duration `yaml:"interval" doc:"Time between beats."`
+	After    *string   `yaml:"after" enum:"message,either,beat,reply" doc:"What arms the client's next beat: a received message; a message or its own beat, whichever came last; its own beat (a fixed tick); only the matching reply." default:"beat"`
+	AtOpen   *bool     `yaml:"at_open" doc:"The first beat leaves as the connection opens." default:"false"`
+	First    *Share    `yaml:"first" doc:"Randomness of the first beat: it comes after interval x (1 - first x U[0,1))." default:"0%"`
+	Jitter   *Share    `yaml:"jitter" doc:"Randomness of each later beat: interval x (1 +- jitter); below 100%." default:"0%"`
+	Match    *Pattern  `yaml:"match" doc:"The message from the server that is the other half: the reply, or the server's beat." default:"any"`
+	Answer   *Message  `yaml:"answer" doc:"What the client answers to the server's beat (control frames answer themselves)." default:"nothing"`
+}
+
+// TuningOpening is the opening exchange of a [Tuning].
+type TuningOpening struct {
+	Timeout *Duration    `yaml:"timeout" doc:"From the dial until open; TCP, TLS, upgrade and steps included. 0s: no limit." default:"20s"`
+	Steps   []TuningStep `yaml:"steps" doc:"Exchange after the WebSocket upgrade, in order."`
+}
+
+// TuningStep sends and then awaits a message.
+type TuningStep struct {
+	Send  *Message `yaml:"send" doc:"Message to send."`
+	Await *Pattern `yaml:"await" doc:"Message to wait for, after sending."`
+}
+
+// TuningClose is how a [Tuning] leaves a dead connection.
+type TuningClose struct {
+	Frame *bool     `yaml:"frame" doc:"Send a close frame; false: abandon the socket at once." default:"false"`
+	Code  *int      `yaml:"code" min:"0" max:"4999" doc:"Status code of the close frame; 0: none." default:"0"`
+	Wait  *Duration `yaml:"wait" doc:"How long to wait for the peer's close frame before the client may reconnect." default:"0s"`
+}
+
+// TuningReconnect is the reconnect policy of a [Tuning].
+type TuningReconnect struct {
+	Kind        *string    `yaml:"kind" enum:"never,fixed,list,exponential" doc:"Family of the back-off." default:"never"`
+	Delay       *Duration  `yaml:"delay" doc:"fixed: the delay; exponential: the first delay."`
+	Delays      []Duration `yaml:"delays" doc:"list: the delays in turn, then the last one for ever."`
+	Factor      *float64   `yaml:"factor" min:"1" max:"100" doc:"exponential: growth per failed attempt." default:"2"`
+	Cap         *Duration  `yaml:"cap" doc:"Longest delay before jitter." default:"none"`
+	Jitter      *string    `yaml:"jitter" enum:"none,full,equal,decorrelated,ratio" doc:"How randomness spreads a delay d: full U[0,d), equal d/2 + U[0,d/2), decorrelated min(cap, U[delay, 3 x previous)), ratio d x (1 +- jitter_ratio)." default:"none"`
+	JitterRatio *Share     `yaml:"jitter_ratio" doc:"jitter ratio: how far around the delay."`
+	MaxAttempts *int       `yaml:"max_attempts" min:"0" max:"1000000" doc:"Failed attempts in a row until the client gives up; 0: never." default:"0"`
+	ResetAfter  *Duration  `yaml:"reset_after" doc:"The back-off starts over once a connection stayed open this long." default:"0s, as it opens"`
+	StopCodes   []Codes    `yaml:"stop_codes" doc:"Close codes from the server that end reconnecting: 1008, 4000-4999."`
+	Lock        *bool      `yaml:"lock" doc:"Forbids two reconnects at once. Without it a client that hears both error and close connects twice." default:"true"`
+}
+
+// FileChaos is the chaos section: a list of faults, or {engine, faults}.
+type FileChaos struct {
+	Engine string      `yaml:"engine" enum:"auto,stream" doc:"What carries out the network faults." default:"auto"`
+	Faults []FileFault `yaml:"faults" doc:"The faults."`
+}
+
+// FileFault is one fault as written; [chaos.Fault] says what the fields do.
+type FileFault struct {
+	Name    string    `yaml:"name" doc:"For expectations (during NAME) and the report." default:"the kind, with a number behind it if there are several"`
+	Kind    string    `yaml:"fault" required:"true" hint:"fault: blackhole" enum:"blackhole,delay,throttle,kill,stall,refuse,idle-cut,drain,suspend,drop,duplicate,reorder,corrupt" doc:"What happens."`
+	At      *Duration `yaml:"at" required:"true" hint:"at: 10s" doc:"When it begins, from the start of the run."`
+	For     *Duration `yaml:"for" doc:"How long it lasts." default:"until the end of the run"`
+	Every   *Duration `yaml:"every" doc:"Repeat it with this period."`
+	Times   *int      `yaml:"times" min:"1" max:"1000" doc:"How often in all, with every." default:"as often as fits"`
+	Clients *Selector `yaml:"clients" doc:"Whom it hits: all, 33%, 500, a group, or 33% of a group. Drawn from the seed for each occurrence." default:"all"`
+
+	Direction string    `yaml:"direction" enum:"both,up,down" doc:"blackhole, delay, throttle: which bytes, seen from the client." default:"both"`
+	How       *How      `yaml:"how" doc:"kill: rst, fin, close, close(CODE), process. idle-cut: silent, rst, fin. suspend: sleep, timers." default:"rst; silent; sleep"`
+	Code      *int      `yaml:"code" min:"1000" max:"4999" doc:"kill how close, drain: close code." default:"1012 for kill, 1001 for drain"`
+	Restart   *Duration `yaml:"restart" doc:"kill how process: start the server again after this." default:"0s, at once"`
+	By        *Duration `yaml:"by" doc:"delay: extra one-way latency."`
+	Jitter    *Duration `yaml:"jitter" doc:"delay: spread around by." default:"0s"`
+	Rate      *Amount   `yaml:"rate" doc:"throttle: bandwidth (20kB/s). drop, duplicate, reorder, corrupt: share of the packets (1%)."`
+	Burst     *float64  `yaml:"burst" min:"1" max:"10000" doc:"drop: mean burst length in packets." default:"independent losses"`
+	After     *Duration `yaml:"after" doc:"idle-cut: quiet time before the cut."`
+	Notice    *string   `yaml:"notice" doc:"drain: message sent before the close." default:"none"`
+	Grace     *Duration `yaml:"grace" doc:"drain: time between notice and close." default:"0s"`
+	Grid      *Duration `yaml:"grid" doc:"suspend how timers: timers wake at most once per grid." default:"1m"`
+}

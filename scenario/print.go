@@ -1,0 +1,174 @@
+package scenario
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+)
+
+// String is the resolved plan in a few lines, as [Plan.Fprint] prints it.
+func (p *Plan) String() string {
+	var b strings.Builder
+	p.Fprint(&b)
+	return b.String()
+}
+
+// Fprint prints the resolved plan with its seed: what runs, against what, how each group detects and within which
+// bounds, which faults hit whom and when.
+func (p *Plan) Fprint(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d clients, %s, seed %d, plan %.12s\n", p.Name, p.Clients, chaos.FormatDuration(p.Duration), p.Seed, p.Hash())
+	fmt.Fprintf(&b, "target   %s\n", p.Target.String())
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		profile := ""
+		if g.Profile != "" {
+			profile = ", profile " + g.Profile
+		}
+		fmt.Fprintf(&b, "group    %s: %d clients%s, ramp %s", g.Name, g.Count, profile, chaos.FormatDuration(g.Ramp))
+		if g.Delay > 0 {
+			fmt.Fprintf(&b, " after %s", chaos.FormatDuration(g.Delay))
+		}
+		if n := len(g.Sources); n > 0 {
+			fmt.Fprintf(&b, ", from %s", plural(n, "source address", "source addresses"))
+		}
+		fmt.Fprintf(&b, "\n         %s\n         detects silence %s\n         reconnects %s\n", describeBeat(&g.Config), Detection(&g.Config), describeReconnect(&g.Config.Reconnect))
+	}
+	for i := range p.Faults {
+		f := p.Faults[i]
+		name := f.Name
+		f.Name = ""
+		hits, times := 0, 0
+		for k := range p.Schedule {
+			if p.Schedule[k].Fault == i {
+				times++
+			}
+		}
+		_, n := p.span(f.Clients.Group)
+		hits = selected(f.Clients, n)
+		if strings.TrimRight(name, "0123456789") == string(f.Kind) {
+			name = ""
+		} else {
+			name = " (" + name + ")"
+		}
+		fmt.Fprintf(&b, "fault    %s%s: %s", f, name, plural(hits, "client", "clients"))
+		if times != 1 {
+			fmt.Fprintf(&b, ", %d times", times)
+		}
+		b.WriteByte('\n')
+	}
+	for i := range p.Expect {
+		fmt.Fprintf(&b, "expect   %s\n", p.Expect[i])
+	}
+	for _, text := range p.Warnings {
+		fmt.Fprintf(&b, "warning  %s\n", text)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// String says on one line what the clients connect to.
+func (t *Target) String() string {
+	switch {
+	case t.Serve != nil:
+		s := "embedded server"
+		if x := t.Serve; x.Beat > 0 {
+			s += fmt.Sprintf(", beats (%s) every %s", frames[x.BeatFrame], chaos.FormatDuration(x.Beat))
+		}
+		if x := t.Serve; x.Reap > 0 {
+			s += ", reaps after " + chaos.FormatDuration(x.Reap)
+		}
+		if x := t.Serve; x.Handshakes > 0 {
+			s += ", " + formatRate(x.Handshakes) + " handshakes"
+		}
+		return s
+	case len(t.Command) > 0:
+		return t.URL + ", started as: " + strings.Join(t.Command, " ")
+	case t.PID != 0:
+		return fmt.Sprintf("%s, process %d", t.URL, t.PID)
+	}
+	return t.URL
+}
+
+// Detection is the closed form of a client's detection latency on a silent path, for a reader: see
+// [heartbeat.Config.Bounds].
+func Detection(cfg *heartbeat.Config) string {
+	lo, hi, ok := cfg.Bounds(0)
+	if !ok {
+		return "never: " + whyBlind(cfg)
+	}
+	rtt := ""
+	if cfg.Beat.By == heartbeat.Client && lo > 0 {
+		rtt = " - rtt"
+	}
+	if cfg.Beat.Jitter > 0 {
+		return fmt.Sprintf("within (%s%s, %s]", chaos.FormatDuration(lo), rtt, chaos.FormatDuration(hi))
+	}
+	mid := (lo + hi) / 2
+	p99 := lo + time.Duration(0.99*float64(hi-lo))
+	return fmt.Sprintf("uniform on (%s%s, %s]: p50 %s, p99 %s", chaos.FormatDuration(lo), rtt, chaos.FormatDuration(hi),
+		chaos.FormatDuration(mid), chaos.FormatDuration(p99))
+}
+
+func describeBeat(cfg *heartbeat.Config) string {
+	b := &cfg.Beat
+	switch b.By {
+	case heartbeat.Nobody:
+		return "no heartbeat"
+	case heartbeat.Server:
+		return fmt.Sprintf("server's %s beat every %s, dead %s after %s", frames[b.Frame], chaos.FormatDuration(b.Interval),
+			chaos.FormatDuration(cfg.Timeout), plural(cfg.Misses, "missed beat", "missed beats"))
+	}
+	when := map[heartbeat.After]string{heartbeat.AfterMessage: "after the last message", heartbeat.AfterEither: "after the last message or beat",
+		heartbeat.AfterBeat: "on a fixed tick", heartbeat.AfterReply: "after the last reply"}[b.After]
+	return fmt.Sprintf("%s beat %s %s, dead %s after %s without %s", frames[b.Frame], chaos.FormatDuration(b.Interval), when,
+		chaos.FormatDuration(cfg.Timeout), plural(cfg.Misses, "beat", "beats"),
+		map[heartbeat.Liveness]string{heartbeat.Any: "any message", heartbeat.Reply: "its reply"}[cfg.Liveness])
+}
+
+func describeReconnect(r *heartbeat.Reconnect) string {
+	var s string
+	switch r.Kind {
+	case heartbeat.Never:
+		return "never"
+	case heartbeat.Fixed:
+		s = "after " + chaos.FormatDuration(r.Delay)
+	case heartbeat.List:
+		var all []string
+		for _, d := range r.Delays {
+			all = append(all, chaos.FormatDuration(d))
+		}
+		s = "after " + strings.Join(all, ", ")
+	case heartbeat.Exponential:
+		s = fmt.Sprintf("after %s x %s^n", chaos.FormatDuration(r.Delay), formatNumber(r.Factor))
+	}
+	if r.Cap > 0 {
+		s += ", at most " + chaos.FormatDuration(r.Cap)
+	}
+	switch r.Jitter {
+	case heartbeat.NoJitter:
+	case heartbeat.Ratio:
+		s += fmt.Sprintf(", +-%s%%", formatNumber(r.JitterRatio*100))
+	default:
+		s += ", " + jitters[r.Jitter] + " jitter"
+	}
+	if r.MaxAttempts > 0 {
+		s += fmt.Sprintf(", gives up after %s", plural(r.MaxAttempts, "attempt", "attempts"))
+	}
+	if !r.Lock {
+		s += ", without a lock against doubles"
+	}
+	return s
+}

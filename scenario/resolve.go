@@ -1,0 +1,389 @@
+package scenario
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+)
+
+// Defaults of what a scenario leaves out.
+const (
+	DefaultSeed  = 1
+	DefaultReady = 10 * time.Second
+	// DefaultSlack is added behind the last fault, the largest detection bound and the first reconnect delay when the
+	// file gives no duration.
+	DefaultSlack = 10 * time.Second
+	// ClientsPerSource is how many clients share a local address under sources: auto. Linux offers 28,232 ephemeral
+	// ports per address by default; the other half is for reconnects beside zombies.
+	ClientsPerSource = 14_000
+
+	maxClients = 1_000_000
+)
+
+// Plan resolves the scenario: profiles, overrides, defaults, names, schedule. The error is a *[Problems].
+func (f *File) Plan() (*Plan, error) {
+	c := newChecker(f)
+	p := c.resolve(f)
+	if err := c.problems.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// resolve builds the plan and reports on the way what cannot be.
+func (c *checker) resolve(f *File) *Plan {
+	p := &Plan{Name: f.Name, Intent: f.intent, Path: f.path, Source: f.source, Seed: value(f.Seed, DefaultSeed), Engine: f.Chaos.Engine,
+		victims: &victims{sets: map[int]*chaos.Set{}, all: map[string]*chaos.Set{}}}
+	if p.Name == "" {
+		p.Name = strings.TrimSuffix(filepath.Base(f.path), filepath.Ext(f.path))
+		if f.path == "" {
+			p.Name = "scenario"
+		}
+	}
+	if strings.ContainsAny(p.Name, "\n\r\t") || len(p.Name) > 200 {
+		c.report("name", "", "name must be one line of at most 200 bytes")
+	}
+	if p.Engine == "" {
+		p.Engine = "auto"
+	}
+	p.Target = c.target(&f.Target)
+	c.groups(f, p)
+	for i := range f.Chaos.Faults {
+		p.Faults = append(p.Faults, c.fault(fmt.Sprintf("chaos.faults[%d]", i), &f.Chaos.Faults[i], &p.Target))
+	}
+	if len(f.Chaos.Faults) == 0 || c.clean("chaos") {
+		c.nameFaults(p.Faults)
+	}
+	c.duration(f, p)
+	if c.clean("duration") && c.clean("chaos") {
+		p.Schedule = schedule(p.Faults, p.Duration)
+		c.hits(p)
+	}
+	for i, line := range f.Expect {
+		c.expect(fmt.Sprintf("expect[%d]", i), string(line), p)
+	}
+	if c.clean("") && len(c.problems) == 0 {
+		c.sources(f, p)
+		p.Warnings = p.warn()
+	}
+	return p
+}
+
+func (c *checker) target(w *FileTarget) Target {
+	t := Target{URL: w.URL, Command: w.Command, PID: value(w.PID, 0), Ready: time.Duration(value(w.Ready, Duration(DefaultReady))),
+		CA: w.CA, Insecure: w.Insecure}
+	if w.Serve != nil {
+		s := w.Serve
+		t.Serve = &Serve{Beat: time.Duration(value(s.Beat, 0)), BeatFrame: heartbeat.Ping, BeatText: value(s.BeatText, "ping"),
+			Reap: time.Duration(value(s.Reap, 0)), Handshakes: float64(value(s.Handshakes, 0)), Backlog: value(s.Backlog, 0),
+			MaxClients: value(s.MaxClients, 0), Reply: s.Reply}
+		if s.BeatFrame == "text" {
+			t.Serve.BeatFrame = heartbeat.Text
+		}
+		if t.Serve.Reply == "" {
+			t.Serve.Reply = "echo"
+		}
+		for _, key := range []string{"url", "command", "pid"} {
+			if c.written("target." + key) {
+				c.reportKey("target."+key, "remove one of them", "serve and %s exclude each other", key)
+			}
+		}
+		if s.Beat != nil && *s.Beat > 0 && *s.Beat < Duration(time.Millisecond) {
+			c.report("target.serve.beat", "at least 1ms", "beat %s is too short", *s.Beat)
+		}
+		if (s.BeatText != nil || s.BeatFrame != "") && t.Serve.Beat == 0 {
+			key := "target.serve.beat_frame"
+			if s.BeatText != nil {
+				key = "target.serve.beat_text"
+			}
+			c.reportKey(key, "add beat: 25s", "the server does not beat without an interval")
+		}
+		return t
+	}
+	if c.bad["target.serve"] {
+		return t
+	}
+	switch {
+	case len(t.Command) > 0 && t.PID != 0:
+		c.reportKey("target.pid", "remove one of them", "command and pid exclude each other")
+	case c.written("target.command") && len(t.Command) == 0 && c.clean("target.command"):
+		c.report("target.command", "command: [node, server.js]", "command is empty")
+	case t.URL == "" && len(t.Command) > 0:
+		c.reportKey("target.command", "add url: ws://127.0.0.1:8080/", "command needs the url that the started server listens on")
+	case t.URL == "" && t.PID != 0:
+		c.reportKey("target.pid", "add url: ws://127.0.0.1:8080/", "pid needs the url that the process listens on")
+	case t.URL == "":
+		c.report("target", "target: {serve: {}} for the embedded server, or target: {url: wss://...}", "target names no server")
+	}
+	if t.URL != "" {
+		c.url("target.url", t.URL)
+	}
+	if len(t.Command) > 0 && t.Command[0] == "" {
+		c.report("target.command[0]", "command: [node, server.js]", "command has no program")
+	}
+	return t
+}
+
+// url checks an address, whose template was not filled in yet.
+func (c *checker) url(path, text string) {
+	if err := checkTemplate(text); err != nil {
+		c.report(path, hintOf(err), "url: %v", err)
+		return
+	}
+	u, err := url.Parse(render(text, clientVars{}))
+	if err != nil {
+		c.report(path, "url: ws://127.0.0.1:8080/", "%v", strings.TrimPrefix(err.Error(), "parse "))
+		return
+	}
+	switch u.Scheme {
+	case "ws", "wss":
+	case "http", "https":
+		c.report(path, fmt.Sprintf("write ws%s://%s%s", strings.TrimPrefix(u.Scheme, "http"), u.Host, u.Path), "url scheme %s is not WebSocket", u.Scheme)
+		return
+	default:
+		c.report(path, "url: ws://127.0.0.1:8080/ or wss://...", "url %q does not begin with ws:// or wss://", text)
+		return
+	}
+	if u.Hostname() == "" {
+		c.report(path, "url: ws://127.0.0.1:8080/", "url %q has no host", text)
+	}
+	if u.Fragment != "" || u.User != nil {
+		c.report(path, "for credentials use headers: {Authorization: ...}", "a WebSocket url has neither user nor fragment")
+	}
+}
+
+func (c *checker) groups(f *File, p *Plan) {
+	if len(f.Clients) == 0 && c.written("clients") && c.clean("clients") {
+		c.report("clients", "clients: [{count: 1000, profile: heartcheck}]", "clients lists nobody")
+	}
+	names := map[string]int{}
+	for i := range f.Clients {
+		path := fmt.Sprintf("clients[%d]", i)
+		w := &f.Clients[i]
+		g := c.group(path, w, p)
+		switch {
+		case g.Name == "" && len(f.Clients) == 1:
+			g.Name = "clients"
+		case g.Name == "":
+			c.report(path+".group", "group: browsers", "several groups need names")
+		case !isName(g.Name):
+			c.report(path+".group", nameHint, "group %q cannot name a group", g.Name)
+		default:
+			if first, again := names[g.Name]; again {
+				c.report(path+".group", fmt.Sprintf("entry %d has it already", first+1), "two groups are called %q", g.Name)
+			}
+			names[g.Name] = i
+		}
+		g.First = p.Clients
+		p.Clients += g.Count
+		p.Groups = append(p.Groups, g)
+	}
+	if p.Clients > maxClients {
+		c.report("clients", fmt.Sprintf("at most %d; run several flatlines beside each other", maxClients), "%d clients are too many", p.Clients)
+	}
+}
+
+func (c *checker) group(path string, w *FileGroup, p *Plan) Group {
+	g := Group{Name: w.Group, Count: w.Count, Profile: w.Profile, Delay: time.Duration(value(w.Delay, 0)),
+		Path: w.Path, Headers: w.Headers, Subprotocols: w.Subprotocols}
+	tuning := w.Tuning
+	if w.Profile != "" {
+		base, ok := profileTuning(w.Profile)
+		if !ok {
+			c.report(path+".profile", didYouMean(w.Profile, Profiles()), "profile %q is unknown", w.Profile)
+			c.bad[path+".beat"] = true // what the profile would have said is not missing
+			c.bad[path+".reconnect"] = true
+			c.bad[path+".timeout"] = true
+		}
+		tuning = w.Tuning.over(base)
+	}
+	g.Config = c.tuning(path, &tuning)
+	switch {
+	case w.Ramp == nil:
+		g.Ramp = g.Config.Beat.Interval
+	case w.Ramp.Rate > 0:
+		g.Ramp = time.Duration(float64(w.Count) / w.Ramp.Rate * float64(time.Second))
+		if float64(w.Count)/w.Ramp.Rate > maxDuration.Seconds() {
+			c.report(path+".ramp", "", "ramp %s would take longer than a week", *w.Ramp)
+		}
+	default:
+		g.Ramp = w.Ramp.Over
+	}
+	c.request(path, &g)
+	if s := p.Target.Serve; s != nil && c.clean("target") && c.clean(path+".beat") && g.Config.Beat.By == heartbeat.Server {
+		where := path + ".beat"
+		if !c.written(path + ".beat.by") {
+			where = path + ".profile"
+		}
+		switch {
+		case s.Beat == 0:
+			c.report(where, fmt.Sprintf("target: {serve: {beat: %s}}", chaos.FormatDuration(g.Config.Beat.Interval)),
+				"these clients wait for the server's beat, and the embedded server does not beat")
+		case (s.BeatFrame == heartbeat.Ping) != (g.Config.Beat.Frame == heartbeat.Ping):
+			c.report(where, "set target.serve.beat_frame to "+frames[g.Config.Beat.Frame], "these clients wait for %s beats, and the embedded server sends %s beats",
+				frames[g.Config.Beat.Frame], frames[s.BeatFrame])
+		}
+	}
+	return g
+}
+
+func (c *checker) duration(f *File, p *Plan) {
+	last, known := lastEnd(p.Faults)
+	switch {
+	case f.Duration != nil:
+		p.Duration = time.Duration(*f.Duration)
+		if p.Duration < time.Second {
+			c.report("duration", "at least 1s", "duration %s is too short", *f.Duration)
+			return
+		}
+	case c.bad["duration"]:
+		return
+	case !known:
+		c.report("duration", "add duration: 90s, or give each fault an end: for, or times beside every", "a fault goes on until the end, so the run needs a duration")
+		c.bad["duration"] = true
+		return
+	default:
+		var most time.Duration
+		for i := range p.Groups {
+			g := &p.Groups[i]
+			last = max(last, g.Delay+g.Ramp)
+			_, hi, _ := g.Config.Bounds(0)
+			most = max(most, hi+firstDelay(&g.Config.Reconnect))
+		}
+		p.Duration = (last + most + DefaultSlack).Truncate(time.Second) + time.Second
+	}
+	if p.Duration > maxDuration {
+		c.report("duration", "", "the run would take longer than a week")
+	}
+	for i := range p.Faults {
+		path := fmt.Sprintf("chaos.faults[%d].at", i)
+		fault := &p.Faults[i]
+		final := fault.At + time.Duration(max(fault.Times-1, 0))*fault.Every
+		switch {
+		case fault.At >= p.Duration:
+			c.report(path, "", "at %s is not before the end of the run at %s", chaos.FormatDuration(fault.At), chaos.FormatDuration(p.Duration))
+		case final >= p.Duration:
+			c.report(fmt.Sprintf("chaos.faults[%d].times", i), "", "the last of %d times would begin at %s, not before the end of the run at %s",
+				fault.Times, chaos.FormatDuration(final), chaos.FormatDuration(p.Duration))
+		case fault.Every > 0 && (p.Duration-fault.At)/fault.Every >= 1000 && fault.Times == 0:
+			c.report(fmt.Sprintf("chaos.faults[%d].every", i), "at most 1000 times in a run", "every %s repeats the fault too often", chaos.FormatDuration(fault.Every))
+		}
+	}
+	for i := range p.Groups {
+		if g := &p.Groups[i]; g.Delay+g.Ramp >= p.Duration {
+			key := fmt.Sprintf("clients[%d].ramp", i)
+			if g.Delay >= p.Duration {
+				key = fmt.Sprintf("clients[%d].delay", i)
+			}
+			c.report(key, "", "the group is still connecting at the end of the run: its last client starts at %s, the run ends at %s",
+				chaos.FormatDuration(g.Delay+g.Ramp), chaos.FormatDuration(p.Duration))
+		}
+	}
+}
+
+// hits checks whom each fault selects.
+func (c *checker) hits(p *Plan) {
+	if !c.clean("clients") {
+		return
+	}
+	for i := range p.Faults {
+		path := fmt.Sprintf("chaos.faults[%d].clients", i)
+		sel := p.Faults[i].Clients
+		if sel.Group != "" && !slices.Contains(p.groupNames(), sel.Group) {
+			c.report(path, didYouMean(sel.Group, p.groupNames()), "no client group is called %q", sel.Group)
+			continue
+		}
+		_, n := p.span(sel.Group)
+		switch {
+		case sel.Count > n:
+			c.report(path, "", "%d clients are more than the %d that there are", sel.Count, n)
+		case n > 0 && selected(sel, n) == 0:
+			c.report(path, "choose a larger share or a number", "%s of %d clients is nobody", formatNumber(sel.Percent)+"%", n)
+		}
+	}
+	if len(p.Schedule) >= maxOccurrences {
+		c.report("chaos", "", "the faults happen more than %d times in all", maxOccurrences)
+	}
+}
+
+func (p *Plan) groupNames() []string {
+	var names []string
+	for i := range p.Groups {
+		names = append(names, p.Groups[i].Name)
+	}
+	return names
+}
+
+// firstDelay is the longest that the first reconnect may wait.
+func firstDelay(r *heartbeat.Reconnect) time.Duration {
+	d := r.Delay
+	switch r.Kind {
+	case heartbeat.Never:
+		return 0
+	case heartbeat.List:
+		if len(r.Delays) == 0 {
+			return 0
+		}
+		d = r.Delays[0]
+	}
+	if r.Cap > 0 {
+		d = min(d, r.Cap)
+	}
+	switch r.Jitter {
+	case heartbeat.Decorrelated:
+		d = 3 * r.Delay
+		if r.Cap > 0 {
+			d = min(d, r.Cap)
+		}
+	case heartbeat.Ratio:
+		d += time.Duration(float64(d) * r.JitterRatio)
+	}
+	return d
+}
+
+// sources spreads the clients of a loopback target over local addresses where sources is auto or absent.
+func (c *checker) sources(f *File, p *Plan) {
+	auto := 0
+	for i := range f.Clients {
+		if s := f.Clients[i].Sources; s == nil || s.Auto {
+			auto += p.Groups[i].Count
+			p.Groups[i].autoSources = true
+		} else {
+			p.Groups[i].Sources = s.List
+		}
+	}
+	n := (auto + ClientsPerSource - 1) / ClientsPerSource
+	if n <= 1 || runtime.GOOS != "linux" || !p.loopback() {
+		return
+	}
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf("127.0.0.%d", i+1))
+	}
+	for i := range p.Groups {
+		if p.Groups[i].autoSources {
+			p.Groups[i].Sources = list
+		}
+	}
+}
+
+// loopback reports whether the target listens on this machine's IPv4 loopback.
+func (p *Plan) loopback() bool {
+	if p.Target.Serve != nil {
+		return true
+	}
+	u, err := url.Parse(render(p.Target.URL, clientVars{}))
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && a.Is4() && a.IsLoopback()
+}
