@@ -7,12 +7,12 @@ import "strings"
 type Unit string
 
 const (
-	Seconds Unit = "seconds" // written as a duration: 8.1s, 20ms
-	PerSecond  Unit = "rate"    // events per second: 1500/s
-	Count   Unit = "count"   // a plain number
-	Ratio   Unit = "ratio"   // 1.2, or 99.9%
-	Bytes   Unit = "bytes"   // 64MiB
-	Cores   Unit = "cores"   // CPU cores in use, a plain number: 1.5
+	Seconds   Unit = "seconds" // written as a duration: 8.1s, 20ms
+	PerSecond Unit = "rate"    // events per second: 1500/s
+	Count     Unit = "count"   // a plain number
+	Ratio     Unit = "ratio"   // 1.2, or 99.9%
+	Bytes     Unit = "bytes"   // 64MiB
+	Cores     Unit = "cores"   // CPU cores in use, a plain number: 1.5
 )
 
 // Metric is one row of the metric table.

@@ -95,3 +95,12 @@ func (p *Plan) GroupOf(client int) *Group { return &p.Groups[p.GroupIndex(client
 
 // Rand is the client's own random source: the same seed and client number give the same delays.
 func (p *Plan) Rand(client int) rand.PCG { return *rand.NewPCG(p.Seed, uint64(client)) }
+
+// SetVictims sets the clients that each occurrence of the schedule hits, in the schedule's order: for plans that are
+// built in code instead of read from a file.
+func (p *Plan) SetVictims(v []*chaos.Set) {
+	p.victims = &victims{sets: map[int]*chaos.Set{}, all: map[string]*chaos.Set{}}
+	for occ, s := range v {
+		p.victims.sets[occ] = s
+	}
+}

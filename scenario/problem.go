@@ -116,7 +116,9 @@ func didYouMean(got string, known []string) string {
 
 // nearest is the known word within an edit distance of a third of its length (at least 1, at most 3), or "".
 func nearest(got string, known []string) string {
-	fold := func(s string) string { return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)) }
+	fold := func(s string) string {
+		return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s))
+	}
 	g := fold(got)
 	if len(g) > 64 {
 		return ""
