@@ -1,0 +1,59 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+)
+
+// Resources is what a run needs on the machine that runs flatline.
+type Resources struct {
+	Descriptors    int   // open files: connections, zombies beside them, and what the process needs itself
+	PortsPerSource int   // local ports that one source address needs towards the target
+	Sources        int   // source addresses that the clients use; 1: the kernel chooses
+	Memory         int64 // bytes
+	Zombies        int   // connections given up by clients that may stay open at once, the worst case
+}
+
+// Estimates behind [Plan.Resources].
+const (
+	clientBytes     = 16 << 10 // a client with its connection: goroutine, buffers, recorder
+	zombieBytes     = 4 << 10
+	processBytes    = 64 << 20
+	descriptorSlack = 128
+)
+
+// Resources estimates what the run needs in the worst case: every victim of a silent fault leaves a zombie behind while
+// it connects anew, once per detection bound as long as the fault lasts.
+func (p *Plan) Resources() Resources {
+	r := Resources{Sources: 1}
+	for i := range p.Schedule {
+		o := &p.Schedule[i]
+		if f := &p.Faults[o.Fault]; silent(f) || f.Kind == chaos.Suspend {
+			_, n := p.span(f.Clients.Group)
+			r.Zombies = max(r.Zombies, min(selected(f.Clients, n)*p.lives(o), 2*p.Clients))
+		}
+	}
+	for i := range p.Groups {
+		r.Sources = max(r.Sources, len(p.Groups[i].Sources))
+	}
+	r.Descriptors = p.Clients + r.Zombies + descriptorSlack
+	r.PortsPerSource = (p.Clients + r.Zombies + r.Sources - 1) / r.Sources
+	r.Memory = processBytes + int64(p.Clients)*clientBytes + int64(r.Zombies)*zombieBytes
+	return r
+}
+
+// lives is how many connections a victim can lose while the occurrence lasts. Behind a blackhole no new connection
+// comes about; a stalled server's kernel still accepts, but nobody answers the upgrade.
+func (p *Plan) lives(o *chaos.Occurrence) int {
+	var shortest time.Duration
+	for i := range p.Groups {
+		if t := p.Groups[i].Config.Opening.Timeout; t > 0 && (shortest == 0 || t < shortest) {
+			shortest = t
+		}
+	}
+	if p.Faults[o.Fault].Kind != chaos.Stall || shortest == 0 {
+		return 1
+	}
+	return 1 + int((o.End-o.At)/shortest)
+}
