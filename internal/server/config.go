@@ -1,0 +1,124 @@
+package server
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// Frames of the server's own beat, and what it replies to a message.
+const (
+	BeatPing  = "ping"
+	BeatText  = "text"
+	ReplyEcho = "echo"
+	ReplyNone = "none"
+)
+
+// Config says how the server behaves. The zero Config is an echo server on a free loopback port without any limit. Its
+// words are those of target.serve in a scenario file, and the flags of `flatline serve` ([Config.Flags]).
+type Config struct {
+	Addr    string // host:port for clients; "" is 127.0.0.1:0
+	Control string // host:port of the control API, loopback only; "" is 127.0.0.1:0
+
+	Reply      string        // ReplyEcho ("" too) answers a message with itself; ReplyNone stays silent
+	Beat       time.Duration // the server beats each client this often, first one Beat after its connect; 0: never
+	BeatFrame  string        // BeatPing ("" too) or BeatText
+	BeatText   string        // payload of the beat; at most 125 bytes for a ping
+	Reap       time.Duration // close a connection that sent no frame at all for this long; 0: never
+	ReapClose  bool          // reap with a close frame (1001); false: just close the TCP connection
+	Handshakes float64       // handshakes per second; 0: no limit
+	Backlog    int           // handshakes that may wait for their slot, further ones get 503; 0: no limit
+	MaxClients int           // open connections, further ones get 503; 0: no limit
+
+	MaxMessage       int64         // bytes a message may have, a longer one is cut with 1009; 0: 1 MiB
+	HandshakeTimeout time.Duration // for TLS and the whole request header; 0: 10 s
+	CertFile         string        // PEM certificate chain; with KeyFile: TLS
+	KeyFile          string
+}
+
+// Flags defines a flag for every field, with the present values as defaults.
+func (c *Config) Flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.Addr, "listen", c.Addr, "`address` for clients (default 127.0.0.1 and a free port)")
+	fs.StringVar(&c.Control, "control", c.Control, "loopback `address` of the control API (default a free port)")
+	fs.StringVar(&c.Reply, "reply", c.Reply, "what a message is answered with: echo or none (default echo)")
+	fs.DurationVar(&c.Beat, "beat", c.Beat, "the server beats each client this often; 0: never")
+	fs.StringVar(&c.BeatFrame, "beat-frame", c.BeatFrame, "frame of the beat: ping or text (default ping)")
+	fs.StringVar(&c.BeatText, "beat-text", c.BeatText, "payload of the beat")
+	fs.DurationVar(&c.Reap, "reap", c.Reap, "close connections that were silent this long; 0: never")
+	fs.BoolVar(&c.ReapClose, "reap-close", c.ReapClose, "reap with a close frame instead of closing TCP")
+	fs.Float64Var(&c.Handshakes, "handshakes", c.Handshakes, "handshakes per `second`; 0: no limit")
+	fs.IntVar(&c.Backlog, "backlog", c.Backlog, "handshakes that may wait, further ones get 503; 0: no limit")
+	fs.IntVar(&c.MaxClients, "max-clients", c.MaxClients, "open connections, further ones get 503; 0: no limit")
+	fs.Int64Var(&c.MaxMessage, "max-message", c.MaxMessage, "`bytes` a message may have (default 1 MiB)")
+	fs.DurationVar(&c.HandshakeTimeout, "handshake-timeout", c.HandshakeTimeout, "limit for a client's request (default 10s)")
+	fs.StringVar(&c.CertFile, "tls-cert", c.CertFile, "PEM `file` with the certificate: serve wss://")
+	fs.StringVar(&c.KeyFile, "tls-key", c.KeyFile, "PEM `file` with the certificate's key")
+}
+
+// Args returns the flags that make [Config.Flags] produce c again, leaving out those at their zero value.
+func (c *Config) Args() []string {
+	var zero, all Config
+	all = *c
+	was, is := flag.NewFlagSet("", flag.ContinueOnError), flag.NewFlagSet("", flag.ContinueOnError)
+	zero.Flags(was)
+	all.Flags(is)
+	var args []string
+	is.VisitAll(func(f *flag.Flag) {
+		if v := f.Value.String(); v != was.Lookup(f.Name).Value.String() {
+			args = append(args, "-"+f.Name+"="+v)
+		}
+	})
+	return args
+}
+
+// filled returns c with its defaults, or everything that is wrong with it.
+func (c Config) filled() (Config, error) {
+	set := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	set(&c.Addr, "127.0.0.1:0")
+	set(&c.Control, "127.0.0.1:0")
+	set(&c.Reply, ReplyEcho)
+	set(&c.BeatFrame, BeatPing)
+	if c.MaxMessage == 0 {
+		c.MaxMessage = 1 << 20
+	}
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = 10 * time.Second
+	}
+
+	var errs []error
+	bad := func(is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(c.Reply != ReplyEcho && c.Reply != ReplyNone, "reply: %q is neither echo nor none", c.Reply)
+	bad(c.BeatFrame != BeatPing && c.BeatFrame != BeatText, "beat-frame: %q is neither ping nor text", c.BeatFrame)
+	bad(c.BeatFrame == BeatPing && len(c.BeatText) > 125, "beat-text: %d bytes do not fit a ping frame, which holds 125", len(c.BeatText))
+	bad(c.Beat < 0, "beat: %v is negative", c.Beat)
+	bad(c.Reap < 0, "reap: %v is negative", c.Reap)
+	bad(c.HandshakeTimeout < 0, "handshake-timeout: %v is negative", c.HandshakeTimeout)
+	bad(!(c.Handshakes >= 0 && c.Handshakes <= 1e6), "handshakes: %v per second is not within 0 and 1000000", c.Handshakes)
+	bad(c.Backlog < 0, "backlog: %d is negative", c.Backlog)
+	bad(c.Backlog > 0 && c.Handshakes == 0, "backlog: nothing ever waits without a limit of handshakes per second\nhint: set handshakes too")
+	bad(c.MaxClients < 0, "max-clients: %d is negative", c.MaxClients)
+	bad(c.MaxMessage < 0, "max-message: %d is negative", c.MaxMessage)
+	bad((c.CertFile == "") != (c.KeyFile == ""), "tls-cert and tls-key: one is missing")
+	bad(!loopback(c.Control), "control: %q is not a loopback address; whoever reaches it can shut the server down", c.Control)
+	return c, errors.Join(errs...)
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
