@@ -1,0 +1,208 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+)
+
+// client is one machine and what the driver keeps for it.
+type client struct {
+	machine heartbeat.Machine
+	timer   time.Duration // the earliest evTimer in the heap; heartbeat.None: there is none
+	path    *path         // nil until a fault touches it
+	device  *device       // nil until a suspend touches it
+	conns   int32         // the newest first; -1: none
+	state   heartbeat.State
+	started bool
+}
+
+// device is what a suspend does to a client.
+type device struct {
+	asleep bool
+	queue  []event       // what came in while it slept, in order
+	grid   time.Duration // timers wake only at multiples of it; 0: freely
+}
+
+func (c *client) asleep() bool { return c.device != nil && c.device.asleep }
+
+func (s *sim) start(id int32) {
+	if c := &s.clients[id]; !c.started && !c.asleep() {
+		c.started = true
+		s.step(id, heartbeat.Input{Kind: heartbeat.Start})
+	}
+}
+
+// step runs the machine, carries out and notes what it says, and arms its next deadline.
+func (s *sim) step(id int32, in heartbeat.Input) {
+	c := &s.clients[id]
+	out := c.machine.Step(s.now, in, s.scratch[:0])
+	s.scratch = out[:0]
+	for i := range out {
+		o := &out[i]
+		s.sink.Output(s.now, int(id), o)
+		switch o.Kind {
+		case heartbeat.Dial:
+			s.dial(id, o.Epoch)
+		case heartbeat.Send:
+			if x := s.find(id, o.Epoch); x >= 0 {
+				s.sendUp(x, frame{wire: wire(o.Frame), payload: s.payloads.intern(o.Payload)})
+			}
+		case heartbeat.SendBye:
+			if x := s.find(id, o.Epoch); x >= 0 {
+				s.sendUp(x, frame{wire: wClose, code: o.Code})
+			}
+		case heartbeat.Abandon:
+			if x := s.find(id, o.Epoch); x >= 0 {
+				s.closeSocket(x)
+			}
+		}
+	}
+	if st := c.machine.State(); st != c.state {
+		c.state = st
+		s.sink.State(s.now, int(id), st)
+	}
+	s.arm(id)
+}
+
+// deadline is when the client's timer should fire.
+func (c *client) deadline() time.Duration {
+	at := c.machine.Deadline()
+	if at == heartbeat.None {
+		return at
+	}
+	if d := c.device; d != nil && d.grid > 0 {
+		at = (at + d.grid - 1) / d.grid * d.grid
+	}
+	return at
+}
+
+// arm makes sure that an event comes no later than the deadline. A deadline that moves back leaves its old event where
+// it is: that one will find nothing to do and arm again.
+func (s *sim) arm(id int32) {
+	c := &s.clients[id]
+	if at := c.deadline(); at < c.timer {
+		c.timer = at
+		s.push(max(at, s.now), event{kind: evTimer, client: id, conn: -1})
+	}
+}
+
+func (s *sim) timer(id int32, at time.Duration) {
+	c := &s.clients[id]
+	if at < c.timer || c.timer == heartbeat.None { // an earlier event did its work
+		return
+	}
+	c.timer = heartbeat.None
+	if c.deadline() <= s.now {
+		s.step(id, heartbeat.Input{Kind: heartbeat.Deadline})
+		return
+	}
+	s.arm(id)
+}
+
+// sleep freezes the client: no timer fires and nothing that arrives is seen until wake.
+func (s *sim) sleep(id int32) {
+	c := &s.clients[id]
+	if c.device == nil {
+		c.device = &device{}
+	}
+	if c.device.asleep {
+		return
+	}
+	c.device.asleep = true
+	s.step(id, heartbeat.Input{Kind: heartbeat.Suspend})
+}
+
+// wake lets overdue timers fire first and then what waited.
+func (s *sim) wake(id int32) {
+	c := &s.clients[id]
+	if !c.asleep() {
+		return
+	}
+	c.device.asleep = false
+	s.step(id, heartbeat.Input{Kind: heartbeat.Resume})
+	if s.plan.Start(int(id)) <= s.now {
+		s.start(id)
+	}
+	queue := c.device.queue
+	c.device.queue = nil
+	for i := range queue {
+		e := &queue[i]
+		s.deliver(e)
+		s.conns.at(e.conn).refs--
+		s.conns.tidy(e.conn)
+	}
+}
+
+// throttle limits the client's timers to multiples of grid; 0 frees them.
+func (s *sim) throttle(id int32, grid time.Duration) {
+	c := &s.clients[id]
+	if c.device == nil {
+		c.device = &device{}
+	}
+	c.device.grid = grid
+	s.arm(id)
+}
+
+// stop says goodbye for good, at the end of the run.
+func (s *sim) stop(id int32) {
+	s.step(id, heartbeat.Input{Kind: heartbeat.Stop})
+}
+
+// deliver hands the client's program what its kernel has for it: a failed attempt or a frame. A device that sleeps
+// sees it when it wakes.
+func (s *sim) deliver(e *event) {
+	x := s.conns.at(e.conn)
+	c := &s.clients[x.client]
+	if x.left {
+		return
+	}
+	if c.asleep() {
+		x.refs++
+		c.device.queue = append(c.device.queue, *e)
+		return
+	}
+	if e.kind == evFail {
+		s.closeSocket(e.conn)
+		s.step(x.client, heartbeat.Input{Kind: heartbeat.Failed, Epoch: x.epoch, Cause: heartbeat.Cause(e.code)})
+		return
+	}
+	s.receive(e.conn, e.frame)
+}
+
+// receive is the client's WebSocket library reading one unit.
+func (s *sim) receive(i int32, f frame) {
+	x := s.conns.at(i)
+	id, epoch := x.client, x.epoch
+	switch f.wire {
+	case wAccept:
+		x.open = true
+		s.step(id, heartbeat.Input{Kind: heartbeat.Connected, Epoch: epoch})
+	case wReject:
+		s.lose(i, heartbeat.Rejected, 0)
+	case wFIN:
+		s.lose(i, heartbeat.EOF, 0)
+	case wRST:
+		s.lose(i, heartbeat.Reset, 0)
+	case wClose:
+		s.sendUp(i, f) // RFC 6455, section 5.5.1: the answer to a close frame is a close frame
+		s.lose(i, heartbeat.PeerClose, f.code)
+	default:
+		s.step(id, heartbeat.Input{Kind: heartbeat.Received, Epoch: epoch, Frame: heartbeat.Frame(f.wire), Data: s.payloads.all[f.payload]})
+		if f.wire == wPing && !x.left {
+			s.sendUp(i, frame{wire: wPong, payload: f.payload})
+		}
+	}
+}
+
+// lose ends a connection or an attempt from outside of the machine.
+func (s *sim) lose(i int32, cause heartbeat.Cause, code uint16) {
+	x := s.conns.at(i)
+	in := heartbeat.Input{Kind: heartbeat.Closed, Epoch: x.epoch, Cause: cause, Code: code}
+	if !x.open {
+		in.Kind, in.Code = heartbeat.Failed, 0
+	}
+	id := x.client
+	s.closeSocket(i)
+	s.step(id, in)
+}

@@ -1,0 +1,29 @@
+// Package sim drives heartbeat machines in virtual time: the same machines, plan and sink as internal/fleet, with a
+// modelled network and server in place of real ones. Ten minutes of a storm take a second, and the same seed gives the
+// same run to the nanosecond.
+//
+// Events wait in one heap ordered by (time, sequence): what was scheduled first happens first at one instant, faults
+// before clients. The pieces know little of each other: client (machine, timers, device), path (what faults do to one
+// client's frames), server (the target), and the faults, which only set and clear what path, device and server look at.
+//
+// # What the model says
+//
+// A frame takes [Model].Latency from end to end, in order. A TCP connection takes one round trip, the WebSocket upgrade
+// one more and its time in the server's queue. The server follows the words of [scenario.Serve] as the embedded reference
+// server does, and answers in no time: echo, pong, its own beat, reaping, handshake slots in one queue. Faults mean what
+// they mean in chaos/stream: a blackhole holds what is written until it heals, a SYN is tried again after 1, 3, 7, 15,
+// 31 and 63 s, a kill ends both ends. A server process that is killed sends FIN on every connection and refuses new ones
+// until its restart.
+//
+// # What it leaves out
+//
+//   - CPU, memory and sockets: no machine is ever too slow, short of ports or of descriptors, and a write never fails.
+//   - TCP below the byte stream: windows, congestion, retransmission timers. What a blackhole held arrives at the moment
+//     it heals, where a real kernel waits for its next retransmission. Faults on packets (drop, duplicate, reorder,
+//     corrupt) are refused.
+//   - TLS: no round trips of its own, no certificate errors.
+//   - The listen queue of a stalled server, which a real kernel fills up and then drops SYNs.
+//   - Any target but the reference server: with a url or a command, the target is taken for a server that echoes, answers
+//     pings, never beats, never reaps and has no limit.
+//   - Lag: virtual time has none, so [report.Sink].Lag and Target are never called.
+package sim

@@ -1,0 +1,57 @@
+package sim
+
+import "github.com/flatline-dev/flatline/chaos"
+
+// drain is a goodbye in its grace.
+type drain struct {
+	code  uint16
+	conns []told
+}
+
+// told is a connection that has heard the notice. Its number alone could be in use again when the grace is over.
+type told struct {
+	conn   int32
+	client int32
+	epoch  uint32
+}
+
+// drain lets the server say goodbye to the victims' connections: the notice now, the close frame after the grace. The
+// server goes on accepting, and a connection that an earlier drain has picked is not picked again.
+func (v *server) drain(f *chaos.Fault, victims *chaos.Set) {
+	d := drain{code: uint16(f.Code)}
+	note := frame{wire: wText, payload: v.payloads.intern([]byte(f.Notice))}
+	for n := range victims.All {
+		v.each(int32(n), func(i int32, x *conn) {
+			if x.server != sServed || !v.holds(x) || x.leaving {
+				return
+			}
+			x.leaving = true
+			d.conns = append(d.conns, told{i, x.client, x.epoch})
+			if f.Notice != "" {
+				v.send(i, note)
+			}
+		})
+	}
+	v.drains = append(v.drains, d)
+	e := event{kind: evBye, client: int32(len(v.drains) - 1), conn: -1}
+	if f.Grace > 0 {
+		v.push(v.now+f.Grace, e)
+	} else {
+		v.handle(&e)
+	}
+}
+
+// bye closes the connections that are still there when the grace is over.
+func (v *server) bye(n int) {
+	d := v.drains[n]
+	v.drains[n].conns = nil
+	for _, t := range d.conns {
+		x := v.conns.at(t.conn)
+		if x.client != t.client || x.epoch != t.epoch || x.server != sServed || !v.holds(x) {
+			continue
+		}
+		x.ending = true
+		v.send(t.conn, frame{wire: wClose, code: d.code})
+		v.push(v.now+linger, event{kind: evLinger, conn: t.conn})
+	}
+}

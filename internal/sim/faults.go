@@ -1,0 +1,129 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+)
+
+// moment is the begin or the end of an occurrence.
+type moment struct {
+	at    time.Duration
+	occ   int
+	begin bool
+}
+
+// moments lists when faults begin and end, in order; at the same instant ends come first.
+func moments(schedule []chaos.Occurrence, faults []chaos.Fault, until time.Duration) []moment {
+	var ms []moment
+	for i, o := range schedule {
+		ms = append(ms, moment{o.At, i, true})
+		if !faults[o.Fault].Instant() && o.End < until {
+			ms = append(ms, moment{o.End, i, false})
+		}
+	}
+	sort.SliceStable(ms, func(i, k int) bool {
+		a, b := ms[i], ms[k]
+		return a.at < b.at || a.at == b.at && !a.begin && b.begin
+	})
+	return ms
+}
+
+// moment puts an occurrence in force or ends it.
+func (s *sim) moment(n int32) {
+	m := s.moments[n]
+	f := &s.plan.Faults[s.plan.Schedule[m.occ].Fault]
+	if m.begin {
+		s.sink.FaultBegan(s.now, m.occ)
+		s.begin(f, m.occ)
+		s.sink.FaultInForce(s.now, m.occ)
+		return
+	}
+	s.sink.FaultEnded(s.now, m.occ)
+	s.end(f, m.occ)
+}
+
+func (s *sim) begin(f *chaos.Fault, occ int) {
+	switch {
+	case f.Kind == chaos.Stall:
+		s.server.stall(occ)
+		return
+	case f.Kind == chaos.Kill && f.How == chaos.Process:
+		s.server.kill(f.Restart)
+		return
+	case f.Kind == chaos.Drain:
+		s.server.drain(f, s.plan.Victims(occ))
+		return
+	}
+	for n := range s.plan.Victims(occ).All {
+		i := int32(n)
+		switch f.Kind {
+		case chaos.Blackhole:
+			s.hold(i, f.Direction)
+		case chaos.Delay, chaos.Throttle:
+			p := s.pathOf(i)
+			if p.rng == nil {
+				p.rng = rand.New(rand.NewPCG(^s.plan.Seed, uint64(n)))
+			}
+			for d, other := range [2]chaos.Direction{chaos.Down, chaos.Up} {
+				if f.Direction != other {
+					p.dir[d].slowness = append(p.dir[d].slowness, f)
+				}
+			}
+		case chaos.Refuse:
+			s.pathOf(i).refused++
+		case chaos.Kill:
+			s.sever(i, f.How, f.Code)
+		case chaos.IdleCut:
+			p := s.pathOf(i)
+			c := cut{occ, f, s.now}
+			p.cuts = append(p.cuts, c)
+			s.each(i, func(k int32, x *conn) {
+				if x.tcp && !x.left {
+					s.awaitCut(k, c)
+				}
+			})
+		case chaos.Suspend:
+			if f.How == chaos.Timers {
+				s.throttle(i, f.Grid)
+			} else {
+				s.sleep(i)
+			}
+		}
+	}
+}
+
+func (s *sim) end(f *chaos.Fault, occ int) {
+	if f.Kind == chaos.Stall {
+		s.server.resume(occ)
+		return
+	}
+	for n := range s.plan.Victims(occ).All {
+		i := int32(n)
+		switch f.Kind {
+		case chaos.Blackhole:
+			s.heal(i, f.Direction)
+		case chaos.Delay, chaos.Throttle:
+			p := s.pathOf(i)
+			for d := range p.dir {
+				if k := slices.Index(p.dir[d].slowness, f); k >= 0 {
+					p.dir[d].slowness = slices.Delete(p.dir[d].slowness, k, k+1)
+				}
+			}
+		case chaos.Refuse:
+			s.pathOf(i).refused--
+		case chaos.IdleCut:
+			p := s.pathOf(i)
+			p.cuts = slices.DeleteFunc(p.cuts, func(c cut) bool { return c.occ == occ })
+		case chaos.Suspend:
+			if f.How == chaos.Timers {
+				s.throttle(i, 0)
+			} else {
+				s.wake(i)
+			}
+		}
+	}
+}
