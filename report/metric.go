@@ -1,0 +1,290 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+// Number is a float64 that survives JSON when it is infinite.
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	switch f := float64(n); {
+	case math.IsNaN(f):
+		return []byte(`"nan"`), nil
+	case math.IsInf(f, 0):
+		if f > 0 {
+			return []byte(`"inf"`), nil
+		}
+		return []byte(`"-inf"`), nil
+	default:
+		return json.Marshal(f)
+	}
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case `"inf"`:
+		*n = Number(math.Inf(1))
+		return nil
+	case `"-inf"`:
+		*n = Number(math.Inf(-1))
+		return nil
+	case `"nan"`:
+		*n = Number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
+// Measure is the value of a metric in a Result. Lo and Hi bound what it would have been had flatline's own timers been
+// on time; both equal Value where lag does not matter.
+type Measure struct {
+	Value  Number        `json:"value"` // in the metric's base unit; +Inf: it never happened
+	Lo     Number        `json:"lo"`
+	Hi     Number        `json:"hi"`
+	Unit   scenario.Unit `json:"unit,omitempty"`
+	N      int64         `json:"n"`              // samples behind it, where that says something; else 0
+	Exists bool          `json:"exists"`         // false: there was nothing to measure
+	Note   string        `json:"note,omitempty"` // why it does not exist, or how far to trust it
+}
+
+// quantiles are the percentiles that the metric language knows.
+var quantiles = map[string]float64{"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+
+// enough is the number of samples below which a quantile is but the largest sample: 1/(1-q).
+func enough(q float64) int64 { return int64(math.Round(1 / (1 - q))) }
+
+// errNotMeasured is for metrics whose recording does not exist.
+type errNotMeasured string
+
+func (e errNotMeasured) Error() string { return string(e) }
+
+// Value looks up the metric of an expectation; its Op and Value are not used. The error says why this Result cannot
+// answer: an unknown metric, group, cause or window, or something that was not measured.
+//
+// Percentiles of detection, reap and downtime are over those who detected, were reaped, came back. Those who did not
+// are counts of their own, but where nobody detected although someone should have, the value is infinite. Percentiles
+// of recovery are over all who were lost: with one of ten never back, p95 is infinite.
+func (r *Result) Value(e scenario.Expect) (Measure, error) {
+	w, err := r.window(e.During)
+	if err != nil {
+		return Measure{}, err
+	}
+	q := query{r: r, w: &w, by: e.By, group: -1}
+	if e.In != "" {
+		for i := range r.Plan.Groups {
+			if r.Plan.Groups[i].Name == e.In {
+				q.group = i
+			}
+		}
+		if q.group < 0 {
+			return Measure{}, fmt.Errorf("no group is named %q", e.In)
+		}
+	}
+	family, stat := e.Metric, ""
+	for _, f := range []string{"detection", "reap", "recovery", "downtime", "heartbeat.rtt", "connect.latency", "connect.tcp",
+		"harness.lag"} {
+		if rest, ok := strings.CutPrefix(e.Metric, f+"."); ok {
+			family, stat = f, rest
+		}
+	}
+	return q.value(family, stat)
+}
+
+// query is one look-up: a window, a group (-1: all), a cause ("": all).
+type query struct {
+	r     *Result
+	w     *window
+	by    string
+	group int
+}
+
+func (q *query) value(family, stat string) (Measure, error) {
+	switch family {
+	case "detection", "reap":
+		if q.w.name == "recovery" {
+			return Measure{}, errNotMeasured(family + " is measured per fault, not during recovery")
+		}
+		return q.attributed(family, stat)
+	case "recovery", "downtime":
+		return q.attributed(family, stat)
+	case "zombies.peak", "storm.peak", "storm.attempts", "storm.failed", "storm.amplification":
+		return q.storm(family)
+	case "heartbeat.rtt", "connect.latency", "connect.tcp", "harness.lag":
+		h := &Hist{}
+		q.r.segments(q.w, func(s *Segment) {
+			if family == "harness.lag" {
+				h.Merge(s.Lag)
+				return
+			}
+			q.segmentGroups(s, func(g *SegmentGroup) {
+				switch family {
+				case "heartbeat.rtt":
+					h.Merge(g.RTT)
+				case "connect.latency":
+					h.Merge(g.Connect)
+				default:
+					h.Merge(g.TCP)
+				}
+			})
+		})
+		m, err := quantity(h, stat, 0)
+		if family != "harness.lag" {
+			m = q.late(m, q.w, stat)
+		}
+		return m, err
+	case "clients.open", "clients.min_open", "clients.never_opened":
+		return q.clients(family), nil
+	case "target.cpu", "target.rss", "target.fds":
+		return q.target(family)
+	}
+	if strings.HasPrefix(family, "delivery.") {
+		return Measure{}, errNotMeasured(family + " was not measured in this run: no traffic")
+	}
+	return q.counts(family)
+}
+
+func (q *query) segmentGroups(s *Segment, f func(*SegmentGroup)) {
+	for i := range s.Groups {
+		if q.group < 0 || q.group == i {
+			f(&s.Groups[i])
+		}
+	}
+}
+
+func (q *query) occGroups(f func(*Occurrence, *OccGroup)) {
+	for _, o := range q.w.occs {
+		for i := range o.Groups {
+			if q.group < 0 || q.group == o.Groups[i].Group {
+				f(o, &o.Groups[i])
+			}
+		}
+	}
+}
+
+// quantity reads a statistic from a histogram; missing more values count as infinite.
+func quantity(h *Hist, stat string, missing int64) (Measure, error) {
+	n := h.N() + missing
+	m := Measure{Unit: scenario.Seconds, N: h.N(), Exists: n > 0}
+	var d time.Duration
+	switch p, ok := quantiles[stat]; {
+	case stat == "count":
+		return exactly(float64(h.N()), scenario.Count), nil
+	case ok:
+		if k := rank(p, n); n > 0 && k > h.N() {
+			m.Value = Number(math.Inf(1))
+		} else {
+			d = h.Rank(k)
+		}
+		if n > 0 && n < enough(p) {
+			m.Note = fmt.Sprintf("n too small: %s needs %d, n = %d", stat, enough(p), n)
+		}
+	case stat == "max":
+		d = h.Max()
+		if missing > 0 {
+			m.Value = Number(math.Inf(1))
+		}
+	case stat == "min":
+		d = h.Min()
+	case stat == "mean":
+		d = h.Mean()
+	default:
+		return Measure{}, fmt.Errorf("no statistic is named %q", stat)
+	}
+	if !math.IsInf(float64(m.Value), 1) {
+		m.Value = Number(d.Seconds())
+	}
+	m.Lo, m.Hi = m.Value, m.Value
+	if !m.Exists {
+		m.Note = "nothing to measure"
+	}
+	return m, nil
+}
+
+func exactly(v float64, u scenario.Unit) Measure {
+	return Measure{Value: Number(v), Lo: Number(v), Hi: Number(v), Unit: u, Exists: true}
+}
+
+// late widens a latency by the harness's lag in the window: its own late timers can only have made it longer.
+func (q *query) late(m Measure, w *window, stat string) Measure {
+	if m.Unit != scenario.Seconds || math.IsInf(float64(m.Value), 1) {
+		return m
+	}
+	lag := q.r.lagDuring(w)
+	l := lag.Quantile(0.99)
+	if stat == "max" {
+		l = lag.Max()
+	}
+	m.Lo = max(m.Value-Number(l.Seconds()), 0)
+	return m
+}
+
+func (q *query) attributed(family, stat string) (Measure, error) {
+	h := &Hist{}
+	var undetected, healed, unresolved, lost, letGo, pending int64
+	q.occGroups(func(_ *Occurrence, g *OccGroup) {
+		undetected += g.Undetected
+		healed += g.Healed
+		unresolved += g.Unresolved
+		lost += g.Lost
+		letGo += g.LetGo
+		pending += g.Pending
+		switch family {
+		case "detection":
+			h.Merge(g.Detected.Merged(q.by))
+		case "reap":
+			h.Merge(g.Reap)
+		case "recovery":
+			h.Merge(g.Recovery)
+		case "downtime":
+			h.Merge(g.Downtime)
+		}
+	})
+	if family == "reap" && q.w.name == "" {
+		for i := range q.r.Groups {
+			if q.group < 0 || q.group == i {
+				h.Merge(q.r.Groups[i].Reap)
+				pending += q.r.Groups[i].Pending
+			}
+		}
+	}
+	switch family + "." + stat {
+	case "detection.undetected":
+		return exactly(float64(undetected), scenario.Count), nil
+	case "detection.healed":
+		return exactly(float64(healed), scenario.Count), nil
+	case "recovery.lost":
+		return exactly(float64(lost), scenario.Count), nil
+	case "detection.unresolved":
+		return exactly(float64(unresolved), scenario.Count), nil
+	case "reap.pending":
+		return exactly(float64(pending), scenario.Count), nil
+	}
+	missing := int64(0)
+	switch {
+	case family == "recovery":
+		missing = lost
+	case family == "detection" && h.N() == 0 && undetected > 0:
+		missing = undetected
+	case family == "downtime" && h.N() == 0 && lost > 0:
+		missing = lost
+	case family == "reap" && h.N() == 0 && pending > 0:
+		missing = pending
+	}
+	m, err := quantity(h, stat, missing)
+	if err != nil {
+		return m, fmt.Errorf("no metric is named %q", family+"."+stat)
+	}
+	if family == "detection" && m.Exists && missing > 0 {
+		m.Note = fmt.Sprintf("never detected by any of %d", undetected)
+	}
+	return q.late(m, q.r.aftermath(q.w), stat), nil
+}

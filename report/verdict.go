@@ -1,0 +1,144 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+// Judgement of an expectation or of a run.
+type Judgement string
+
+const (
+	Pass         Judgement = "pass"
+	Fail         Judgement = "fail"
+	Inconclusive Judgement = "inconclusive" // flatline's own lateness, or nothing to measure
+	NotMeasured  Judgement = "not measured" // this run cannot answer
+)
+
+// Outcome is an expectation with what came of it.
+type Outcome struct {
+	Text     string    `json:"text"` // as written
+	State    Judgement `json:"state"`
+	Measured Measure   `json:"measured"`
+	Note     string    `json:"note,omitempty"`
+}
+
+// Verdict is the judgement of the whole run.
+type Verdict struct {
+	State   Judgement `json:"state"`
+	Exit    int       `json:"exit"`              // exit code: 0 pass, 1 fail, 3 target lost, 4 inconclusive, 130 interrupted
+	Reasons []string  `json:"reasons,omitempty"` // why it is not a pass
+}
+
+// evaluate judges one expectation.
+//
+// What was measured is certain only up to the harness's own lag, so the true value is somewhere in [Lo, Hi]: where the
+// expectation would hold at one end and not at the other, the outcome is inconclusive. Few samples do not make it
+// inconclusive: the value is noted as "n too small". Nothing to measure is inconclusive, but "nobody noticed although
+// the fault outlasted their bound" is an infinite latency, which fails an upper limit.
+func (r *Result) evaluate(e scenario.Expect) Outcome {
+	out := Outcome{Text: e.Text}
+	if out.Text == "" {
+		out.Text = e.String()
+	}
+	m, err := r.Value(e)
+	out.Measured = m
+	var none errNotMeasured
+	switch {
+	case errors.As(err, &none):
+		out.State, out.Note = NotMeasured, err.Error()
+		return out
+	case err != nil:
+		out.State, out.Note = NotMeasured, err.Error()
+		return out
+	case !m.Exists:
+		out.State, out.Note = Inconclusive, m.Note
+		return out
+	}
+	ok := holds(e, m.Value)
+	out.Note = m.Note
+	switch {
+	case holds(e, m.Lo) != ok || holds(e, m.Hi) != ok:
+		out.State = Inconclusive
+		out.Note = fmt.Sprintf("flatline's own timers were late: without that it would be %s to %s",
+			FormatValue(float64(m.Lo), m.Unit), FormatValue(float64(m.Hi), m.Unit))
+	case ok:
+		out.State = Pass
+	default:
+		out.State = Fail
+	}
+	return out
+}
+
+func holds(e scenario.Expect, v Number) bool { return e.Holds(float64(v)) }
+
+// Judge evaluates the expectations of the plan anew and sets Outcomes and Verdict.
+func (r *Result) Judge() {
+	r.Outcomes = nil
+	for _, e := range r.Plan.Expect {
+		r.Outcomes = append(r.Outcomes, r.evaluate(e))
+	}
+	r.Verdict = r.verdict()
+}
+
+// verdict sums up the outcomes. A run that did not happen as planned (interrupted, target lost, a fault that failed)
+// cannot pass.
+func (r *Result) verdict() Verdict {
+	count := map[Judgement]int{}
+	for _, o := range r.Outcomes {
+		count[o.State]++
+	}
+	v := Verdict{State: Pass}
+	reason := func(format string, a ...any) { v.Reasons = append(v.Reasons, fmt.Sprintf(format, a...)) }
+	if n := count[Fail]; n > 0 {
+		v.State, v.Exit = Fail, 1
+		reason("%s of %d failed", plural(n, "expectation"), len(r.Outcomes))
+	}
+	doubt := func() {
+		if v.State == Pass {
+			v.State, v.Exit = Inconclusive, 4
+		}
+	}
+	if n := count[Inconclusive]; n > 0 {
+		doubt()
+		reason("%s inconclusive", plural(n, "expectation"))
+	}
+	if n := count[NotMeasured]; n > 0 {
+		doubt()
+		reason("%s not measured", plural(n, "expectation"))
+	}
+	for i := range r.Occurrences {
+		if o := &r.Occurrences[i]; o.Failed != "" {
+			doubt()
+			reason("fault %s failed: %s", o.Name, o.Failed)
+		}
+	}
+	switch r.Status {
+	case TargetLost:
+		v.State, v.Exit = Inconclusive, 3
+		reason("the target was lost%s", because(r.Reason))
+	case Interrupted:
+		v.State, v.Exit = Inconclusive, 130
+		reason("the run was interrupted%s", because(r.Reason))
+	case Running:
+		doubt()
+		reason("the run had not ended when this was written")
+	}
+	return v
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
