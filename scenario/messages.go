@@ -98,7 +98,7 @@ func (v *Pattern) decodeNode(d *decoder, n *yaml.Node, path string) {
 			return
 		}
 		*v = Pattern{Kind: heartbeat.Exact, Text: Payload(s)}
-		if s == "any" && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 {
+		if s == "any" {
 			*v = Pattern{}
 		}
 		return
