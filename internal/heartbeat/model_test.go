@@ -1,0 +1,459 @@
+package heartbeat
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// source makes choices from bytes, so that a fuzzer can steer them. It is empty when the bytes are used up.
+type source struct{ data []byte }
+
+func (s *source) byte() int {
+	if len(s.data) == 0 {
+		return 0
+	}
+	b := s.data[0]
+	s.data = s.data[1:]
+	return int(b)
+}
+
+// pick is a number below n.
+func (s *source) pick(n int) int { return s.byte() % n }
+
+func (s *source) one(in int) bool { return s.pick(in) == 0 }
+
+func choose[T any](s *source, of ...T) T { return of[s.pick(len(of))] }
+
+func (s *source) duration() time.Duration {
+	if s.one(16) {
+		return choose(s, 0, 1, time.Hour, 1<<53, math.MaxInt64/2, math.MaxInt64)
+	}
+	return time.Duration(s.byte()%40) * 100 * time.Millisecond
+}
+
+// config draws a configuration: one that a scenario could hold, or with wild set, one that nobody ever checked.
+func (s *source) config(wild bool) *Config {
+	hello := []byte("hello")
+	c := &Config{
+		Beat: Beat{
+			By: choose(s, Client, Client, Server, Nobody), Frame: choose(s, Text, Binary, Ping), Payload: []byte("beat"),
+			Interval: max(s.duration(), 1), After: After(s.pick(4)), AtOpen: s.one(3), First: choose(s, 0, 0.5, 1),
+			Jitter: choose(s, 0, 0.1, 0.99), Match: choose(s, Pattern{}, Pattern{Kind: Prefix, Text: hello}),
+		},
+		Liveness: Liveness(s.pick(2)), Timeout: s.duration(), Misses: choose(s, 0, 1, 1, 2, 3, 70),
+		Close: Close{Frame: s.one(2), Code: 1000, Wait: choose(s, 0, s.duration())},
+		Reconnect: Reconnect{
+			Kind: choose(s, Fixed, List, Exponential, Fixed, List, Exponential, Fixed, List, Exponential, Never), Delay: s.duration(),
+			Delays: []time.Duration{s.duration(), s.duration()}, Factor: choose(s, 1, 1.5, 2, 1e300), Cap: choose(s, 0, s.duration()),
+			Jitter: Jitter(s.pick(5)), JitterRatio: choose(s, 0, 0.3, 1), MaxAttempts: choose(s, 0, 0, 0, 1, 5),
+			ResetAfter: choose(s, 0, s.duration()), StopCodes: []CodeRange{{4000, 4999}}, Lock: s.one(2),
+		},
+	}
+	if s.one(2) {
+		c.Opening.Timeout = s.duration()
+	}
+	for range s.pick(4) {
+		var st Step
+		if s.one(2) {
+			st.Send = &Message{Payload: hello}
+		}
+		if s.one(2) {
+			st.Await = &Pattern{Kind: Prefix, Text: hello}
+		}
+		c.Opening.Steps = append(c.Opening.Steps, st)
+	}
+	if s.one(4) {
+		c.Notice = &Pattern{Kind: Exact, Text: []byte("bye")}
+	}
+	if s.one(3) {
+		c.Beat.Answer = &Message{Payload: hello}
+	}
+	if wild {
+		b, r := &c.Beat, &c.Reconnect
+		b.Interval = choose(s, 0, -1, math.MinInt64, b.Interval)
+		b.First = choose(s, math.NaN(), -1e300, 7, b.First)
+		b.Jitter = choose(s, math.NaN(), math.Inf(1), -3, b.Jitter)
+		c.Timeout = choose(s, -1, math.MinInt64, c.Timeout)
+		c.Misses = choose(s, -1, math.MaxInt, c.Misses)
+		r.Delay = choose(s, -1, math.MinInt64, r.Delay)
+		r.Delays = choose(s, nil, []time.Duration{-1}, r.Delays)
+		r.Factor = choose(s, math.NaN(), math.Inf(1), -2, 0, r.Factor)
+		r.JitterRatio = choose(s, math.NaN(), 1e300, -5, r.JitterRatio)
+		r.MaxAttempts = choose(s, -1, math.MaxInt, r.MaxAttempts)
+	}
+	return c
+}
+
+// conn is what a driver knows about one connection.
+type conn struct {
+	epoch                           uint32
+	connected, opened, failed, dead bool
+}
+
+// model drives one machine as a driver would and holds it to its contract.
+type model struct {
+	t     testing.TB
+	src   source
+	cfg   *Config
+	wild  bool // the driver breaks its contract as well: only the machine's own sanity is checked
+	m     Machine
+	now   time.Duration
+	live  []*conn // Dial makes one live; Failed, Closed and Abandon end it
+	last  uint32  // newest epoch
+	beats struct{ sent, replied, unanswered int }
+	ended bool // GaveUp or Stop
+	sleep bool
+	seen  [NumOutputs]int
+	was   [NumStates]int
+}
+
+// exercise runs the machine that data describes until the data is used up.
+func exercise(t testing.TB, data []byte) *model {
+	d := &model{t: t, src: source{data}}
+	d.wild = d.src.one(4)
+	d.cfg = d.src.config(d.wild)
+	d.m = New(d.cfg, *rand.NewPCG(uint64(d.src.byte()), 1))
+	for over := 0; len(d.src.data) > 0 && over < 10; {
+		if d.ended {
+			over++ // nothing wakes it
+		}
+		d.pass()
+		d.step(d.input())
+	}
+	if !d.ended {
+		d.step(Input{Kind: Stop})
+	}
+	if len(d.live) != 0 && !d.wild {
+		t.Fatalf("%d connections are live after the end", len(d.live))
+	}
+	return d
+}
+
+// pass lets some time go by, often to the machine's deadline.
+func (d *model) pass() {
+	deadline := d.m.Deadline()
+	switch d.src.pick(8) {
+	case 0, 1, 2:
+		if deadline != None {
+			d.now = max(d.now, deadline)
+		}
+	case 3:
+		d.now = after(d.now, d.src.duration())
+	case 4:
+		if deadline != None {
+			d.now = max(d.now, after(deadline, d.src.duration()))
+		}
+	case 5:
+		if d.wild {
+			d.now = choose(&d.src, -1, 0, d.now/2, math.MaxInt64, math.MinInt64)
+			return
+		}
+	}
+	d.now = min(d.now, None-1)
+}
+
+// input makes up what happens next: mostly what can happen to the connections that are live.
+func (d *model) input() Input {
+	s := &d.src
+	in := Input{Cause: Cause(s.pick(int(NumCauses))), Frame: choose(s, Text, Text, Binary, Ping, Pong, Pong)}
+	in.Data = choose(s, []byte("hello"), []byte("other"), []byte("bye"), nil)
+	in.Epoch = d.last
+	switch k := s.pick(32); {
+	case k < 12:
+		in.Kind = Deadline
+		return in
+	case k == 12:
+		in.Kind = choose(s, Start, Suspend, Resume)
+		if s.one(32) {
+			in.Kind = Stop
+		}
+		return in
+	case k == 13:
+		in.Kind = choose(s, Suspend, Resume, Resume)
+		return in
+	case k == 14: // stale, or of a connection that never was
+		in.Kind = choose(s, Connected, Failed, Received, Closed, WriteFail)
+		in.Epoch = choose(s, 0, d.last+1, uint32(s.byte()), math.MaxUint32)
+		if d.find(in.Epoch) != nil && !d.wild {
+			in.Kind = Deadline
+		}
+		return in
+	}
+	if d.last == 0 {
+		in.Kind = Start
+		return in
+	}
+	if d.wild {
+		in.Kind = InputKind(s.byte())
+		return in
+	}
+	if len(d.live) == 0 {
+		in.Kind = Deadline
+		return in
+	}
+	c := d.live[s.pick(len(d.live))]
+	in.Epoch = c.epoch
+	if !c.connected {
+		in.Kind = choose(s, Connected, Connected, Connected, Failed, WriteFail, Closed)
+	} else {
+		in.Kind = choose(s, Received, Received, Received, Received, Received, Received, Received, Received, Closed, WriteFail)
+	}
+	if in.Kind == Closed {
+		in.Code = choose[uint16](s, 0, 0, 1000, 1001, 4001)
+	}
+	return in
+}
+
+func (d *model) find(epoch uint32) *conn {
+	for _, c := range d.live {
+		if c.epoch == epoch {
+			return c
+		}
+	}
+	return nil
+}
+
+// drop ends a connection on the driver's side.
+func (d *model) drop(c *conn) {
+	d.live = slices.DeleteFunc(d.live, func(x *conn) bool { return x == c })
+}
+
+func (d *model) step(in Input) {
+	t := d.t
+	var ends *conn
+	if c := d.find(in.Epoch); c != nil {
+		switch in.Kind {
+		case Connected:
+			c.connected = true
+		case Failed, Closed:
+			ends = c
+			d.drop(c)
+		}
+	}
+	d.ended = d.ended || in.Kind == Stop
+	d.sleep = (d.sleep || in.Kind == Suspend) && in.Kind != Resume && !d.ended
+	out := d.m.Step(d.now, in, nil)
+	if len(out) > 200 {
+		t.Fatalf("%d outputs in one step", len(out))
+	}
+	for _, o := range out {
+		d.ended = d.ended || o.Kind == GaveUp // what is dropped in the same step is dropped by the end
+	}
+	for i, o := range out {
+		if o.Kind >= NumOutputs {
+			t.Fatalf("output %d", o.Kind)
+		}
+		d.seen[o.Kind]++
+		if o.Kind == Doubled && (i+1 == len(out) || out[i+1].Kind != Dial || out[i+1].Epoch != o.Epoch) {
+			t.Fatalf("doubled #%d without its dial", o.Epoch)
+		}
+		if !d.wild {
+			d.output(o, ends)
+		}
+	}
+	if ends != nil && !d.wild && !d.ended && ends.opened == ends.failed {
+		t.Fatalf("#%d ended: opened %v, failed %v", ends.epoch, ends.opened, ends.failed)
+	}
+	d.stands(in)
+}
+
+// output holds one output against what the driver knows. ends is the connection that the input ended.
+func (d *model) output(o Output, ends *conn) {
+	t := d.t
+	c := d.find(o.Epoch)
+	if c == nil && ends != nil && ends.epoch == o.Epoch {
+		c = ends
+	}
+	known := func() {
+		if c == nil {
+			t.Fatalf("%s: no such connection", o.text())
+		}
+	}
+	alive := func() {
+		known()
+		if c == ends || !c.connected {
+			t.Fatalf("%s: not connected", o.text())
+		}
+	}
+	switch o.Kind {
+	case Dial:
+		if o.Epoch != d.last+1 {
+			t.Fatalf("%s after #%d", o.text(), d.last)
+		}
+		if d.cfg.Reconnect.Lock && len(d.live) > 0 {
+			t.Fatalf("%s beside #%d under the lock", o.text(), d.live[0].epoch)
+		}
+		d.last = o.Epoch
+		d.live = append(d.live, &conn{epoch: o.Epoch})
+	case Send:
+		alive()
+		if o.Beat && d.cfg.Beat.By == Client {
+			d.beats.sent++
+			if o.Due > d.now || o.Due < 0 {
+				t.Fatalf("%s at %v", o.text(), d.now)
+			}
+		}
+	case SendBye:
+		alive()
+	case Abandon:
+		known()
+		if c == ends {
+			t.Fatalf("%s: it has ended", o.text())
+		}
+		if !d.ended && c.opened == c.failed {
+			t.Fatalf("%s: opened %v, failed %v", o.text(), c.opened, c.failed)
+		}
+		d.drop(c)
+	case Opened:
+		alive()
+		if c.opened || c.failed {
+			t.Fatalf("%s: opened %v, failed %v", o.text(), c.opened, c.failed)
+		}
+		c.opened = true
+	case AttemptFailed:
+		known()
+		if c.opened || c.failed {
+			t.Fatalf("%s: opened %v, failed %v", o.text(), c.opened, c.failed)
+		}
+		c.failed = true
+	case Dead:
+		known()
+		if !c.opened || c.dead || o.LastHeard > d.now || c.epoch != d.last {
+			t.Fatalf("%s: opened %v, dead %v", o.text(), c.opened, c.dead)
+		}
+		c.dead = true
+	case Waiting:
+		if n := d.cfg.Reconnect.MaxAttempts; o.Dur < 0 || o.N < 1 || n > 0 && o.N > n {
+			t.Fatalf("%s of %d", o.text(), n)
+		}
+	case Replied:
+		d.beats.replied++
+		if o.Dur < 0 || o.Due+o.Dur != d.now {
+			t.Fatalf("%s at %v", o.text(), d.now)
+		}
+	case Unanswered:
+		d.beats.unanswered += o.N
+	case GaveUp:
+		if d.m.State() != Stopped {
+			t.Fatalf("%s: %v", o.text(), d.m.State())
+		}
+	case Doubled:
+		if d.cfg.Reconnect.Lock {
+			t.Fatalf("%s under the lock", o.text())
+		}
+	}
+}
+
+// stands checks the machine between two steps.
+func (d *model) stands(in Input) {
+	t, m := d.t, &d.m
+	state, deadline := m.State(), m.Deadline()
+	d.was[state]++
+	// A step of its timers leaves nothing that is due, not even a back-off of zero: a dial waits for input.
+	if now := min(max(d.now, 0), None-1); (in.Kind == Deadline || in.Kind == Resume) && deadline <= now {
+		t.Fatalf("%v at %v: deadline %v, in state %v", inputWords[in.Kind], now, deadline, state)
+	}
+	if n := len(m.pending); n > maxPending {
+		t.Fatalf("%d beats pending", n)
+	}
+	older := 0
+	if x := m.extra; x != nil {
+		if older = len(x.conns); older+len(x.dials) > maxDoubles || d.cfg.Reconnect.Lock {
+			t.Fatalf("%d older connections, %d further timers, lock %v", older, len(x.dials), d.cfg.Reconnect.Lock)
+		}
+	}
+	if d.sleep && deadline != None || (state == Idle || state == Stopped) && deadline != None {
+		t.Fatalf("%v, asleep %v: deadline %v", state, d.sleep, deadline)
+	}
+	if d.wild {
+		return
+	}
+	c := d.find(d.last)
+	var newest bool
+	switch state {
+	case Idle, Stopped, Backoff:
+		newest = true
+		if c != nil || state != Backoff && len(d.live) > 0 || state == Backoff && m.stateAt == None && d.now < None/4 {
+			t.Fatalf("%v: %d live, timer %v", state, len(d.live), m.stateAt)
+		}
+	case Connecting:
+		newest = c != nil && !c.opened && !c.failed && (m.stateAt != None || d.cfg.Opening.Timeout <= 0 || after(d.now, d.cfg.Opening.Timeout) == None)
+	case Open, Suspect:
+		newest = c != nil && c.opened && !c.dead && m.stateAt == None
+	case Closing:
+		newest = c != nil && c.dead && m.beatAt == None && m.deadAt == None
+	}
+	if !newest {
+		t.Fatalf("%v: #%d is %+v, timer %v", state, d.last, c, m.stateAt)
+	}
+	if in.Kind != Stop && !d.ended {
+		own := 1
+		if c == nil {
+			own = 0
+		}
+		if len(d.live) != older+own {
+			t.Fatalf("%v: %d live, the machine knows %d older", state, len(d.live), older)
+		}
+		if b := d.beats; b.sent != b.replied+b.unanswered+len(m.pending) {
+			t.Fatalf("%d beats sent, %d replied, %d unanswered, %d pending", b.sent, b.replied, b.unanswered, len(m.pending))
+		}
+	}
+}
+
+// randomBytes is n bytes that follow from the seed.
+func randomBytes(seed uint64, n int) []byte {
+	rng := rand.NewPCG(seed, 0)
+	data := make([]byte, 0, n+8)
+	for len(data) < n {
+		data = binary.LittleEndian.AppendUint64(data, rng.Uint64())
+	}
+	return data[:n]
+}
+
+// FuzzMachine holds the machine to the driver's contract under any configuration, input and time.
+func FuzzMachine(f *testing.F) {
+	for seed := range uint64(32) {
+		f.Add(randomBytes(seed, 64<<(seed%6)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { exercise(t, data) })
+}
+
+// TestModel is the body of FuzzMachine on random bytes, long enough that everything which can happen does.
+func TestModel(t *testing.T) {
+	runs := uint64(10000)
+	if testing.Short() {
+		runs = 1000
+	}
+	var seen [NumOutputs]int
+	var was [NumStates]int
+	var seed uint64
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d", seed)
+		}
+	}()
+	for seed = range runs {
+		d := exercise(t, randomBytes(seed, 2000))
+		for k, n := range d.seen {
+			seen[k] += n
+		}
+		for s, n := range d.was {
+			was[s] += n
+		}
+	}
+	for k, n := range seen {
+		if n < 200 {
+			t.Errorf("%v happened %d times", OutputKind(k), n)
+		}
+	}
+	for s, n := range was {
+		if n < 500 {
+			t.Errorf("%v was seen %d times", State(s), n)
+		}
+	}
+	t.Logf("outputs %v, states %v", seen, was)
+}
