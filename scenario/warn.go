@@ -101,6 +101,14 @@ func whyBlind(cfg *heartbeat.Config) string {
 }
 
 func (p *Plan) warnFault(f *chaos.Fault, add adder) {
+	if f.Kind == chaos.IdleCut {
+		for i := range p.Groups {
+			if g := &p.Groups[i]; g.Config.Beat.By != heartbeat.Nobody && g.Config.Beat.Interval < f.After && (f.Clients.Group == "" || f.Clients.Group == g.Name) {
+				add("%s cuts after %s of quiet, and group %s beats every %s: it will never be quiet long enough", f.Name,
+					chaos.FormatDuration(f.After), g.Name, chaos.FormatDuration(g.Config.Beat.Interval))
+			}
+		}
+	}
 	if !silent(f) || f.For == 0 {
 		return
 	}
@@ -120,14 +128,6 @@ func (p *Plan) warnFault(f *chaos.Fault, add adder) {
 			add("%s lasts %s: too short for group %s, which needs at least %s to notice", f.Name, chaos.FormatDuration(f.For), g.Name, chaos.FormatDuration(lo))
 		case quiet < hi:
 			add("%s lasts %s: some of group %s will heal before they notice (that takes up to %s)", f.Name, chaos.FormatDuration(f.For), g.Name, chaos.FormatDuration(hi))
-		}
-	}
-	if f.Kind == chaos.IdleCut {
-		for i := range p.Groups {
-			if g := &p.Groups[i]; g.Config.Beat.By != heartbeat.Nobody && g.Config.Beat.Interval < f.After && (f.Clients.Group == "" || f.Clients.Group == g.Name) {
-				add("%s cuts after %s of quiet, and group %s beats every %s: it will never be quiet long enough", f.Name,
-					chaos.FormatDuration(f.After), g.Name, chaos.FormatDuration(g.Config.Beat.Interval))
-			}
 		}
 	}
 }
