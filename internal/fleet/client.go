@@ -1,0 +1,193 @@
+package fleet
+
+import (
+	"sync"
+	"time"
+
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+)
+
+// client is one machine and what the driver keeps for it.
+type client struct {
+	mu      sync.Mutex
+	f       *Fleet
+	machine heartbeat.Machine
+	links   *link         // the newest first; more than one only while an old one closes, or without a reconnect lock
+	awake   chan struct{} // closed when the device wakes; nil while it is awake
+	grid    time.Duration // timers wake only at multiples of it; 0: freely
+
+	due  time.Duration // owned by timers
+	slot int32         // owned by timers
+
+	id      int32
+	state   heartbeat.State
+	started bool
+	stopped bool
+}
+
+// outputs is scratch space for one step.
+type outputs struct{ buf [16]heartbeat.Output }
+
+var scratch = sync.Pool{New: func() any { return new(outputs) }}
+
+// fire runs the client's due timer.
+func (c *client) fire(due time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	now := c.f.clock()
+	c.f.sink.Lag(now, due)
+	if !c.started {
+		c.started = true
+		c.step(now, heartbeat.Input{Kind: heartbeat.Start})
+		return
+	}
+	c.step(now, heartbeat.Input{Kind: heartbeat.Deadline})
+}
+
+// input hands the machine something that happened outside of it.
+func (c *client) input(in heartbeat.Input) {
+	c.mu.Lock()
+	if !c.stopped {
+		c.step(c.f.clock(), in)
+	}
+	c.mu.Unlock()
+}
+
+// step runs the machine, carries out and notes what it says, and arms its next deadline. The lock is held.
+func (c *client) step(now time.Duration, in heartbeat.Input) {
+	s := scratch.Get().(*outputs)
+	out := c.machine.Step(now, in, s.buf[:0])
+	for {
+		var failed uint32
+		for i := range out {
+			o := &out[i]
+			c.f.sink.Output(now, int(c.id), o)
+			switch o.Kind {
+			case heartbeat.Dial:
+				c.links = c.f.dial(c, o.Epoch, c.links, now)
+			case heartbeat.Send:
+				if l := c.link(o.Epoch); l != nil && l.send(o.Frame, o.Payload) != nil {
+					failed = o.Epoch
+				}
+			case heartbeat.SendBye:
+				if l := c.link(o.Epoch); l != nil {
+					l.bye(o.Code)
+				}
+			case heartbeat.Abandon:
+				c.drop(o.Epoch)
+			}
+		}
+		if failed == 0 {
+			break
+		}
+		out = c.machine.Step(now, heartbeat.Input{Kind: heartbeat.WriteFail, Epoch: failed}, s.buf[:0])
+	}
+	clear(s.buf[:]) // do not keep payloads alive
+	scratch.Put(s)
+	if st := c.machine.State(); st != c.state {
+		c.state = st
+		c.f.sink.State(now, int(c.id), st)
+	}
+	c.arm()
+}
+
+// arm sets the timer to the machine's deadline, or to the tick of the grid that follows it.
+func (c *client) arm() {
+	at := c.machine.Deadline()
+	if c.grid > 0 && at != heartbeat.None {
+		at = (at + c.grid - 1) / c.grid * c.grid
+	}
+	c.f.timers.set(c, at)
+}
+
+func (c *client) link(epoch uint32) *link {
+	for l := c.links; l != nil; l = l.older {
+		if l.epoch == epoch {
+			return l
+		}
+	}
+	return nil
+}
+
+// drop closes the connection or attempt and forgets it.
+func (c *client) drop(epoch uint32) {
+	for p := &c.links; *p != nil; p = &(*p).older {
+		if l := *p; l.epoch == epoch {
+			*p = l.older
+			l.close()
+			return
+		}
+	}
+}
+
+// sleep freezes the client: no timer fires and no frame is read until wake.
+func (c *client) sleep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped || c.awake != nil {
+		return
+	}
+	c.awake = make(chan struct{})
+	c.step(c.f.clock(), heartbeat.Input{Kind: heartbeat.Suspend})
+}
+
+// wake lets overdue timers fire first and then the frames that waited, as a device does whose timer queue is at hand
+// while its sockets still have to be read.
+func (c *client) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.awake == nil {
+		return
+	}
+	if !c.stopped {
+		c.step(c.f.clock(), heartbeat.Input{Kind: heartbeat.Resume})
+	}
+	close(c.awake)
+	c.awake = nil
+}
+
+// throttle limits the client's timers to multiples of grid; 0 frees them.
+func (c *client) throttle(grid time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.grid = grid
+	if c.started && !c.stopped {
+		c.arm()
+	}
+}
+
+// whenAwake returns at once while the device is awake, and otherwise when it wakes.
+func (c *client) whenAwake() {
+	c.mu.Lock()
+	for c.awake != nil {
+		ch := c.awake
+		c.mu.Unlock()
+		<-ch
+		c.mu.Lock()
+	}
+	c.mu.Unlock()
+}
+
+// stop says goodbye for good. Nothing that happens afterwards is noted.
+func (c *client) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	now := c.f.clock()
+	c.step(now, heartbeat.Input{Kind: heartbeat.Stop})
+	c.stopped = true
+	for l := c.links; l != nil; l = l.older {
+		l.close()
+	}
+	c.links = nil
+	c.f.timers.set(c, heartbeat.None)
+	if c.awake != nil {
+		close(c.awake)
+		c.awake = nil
+	}
+}

@@ -1,0 +1,193 @@
+package fleet
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+	"github.com/flatline-dev/flatline/report"
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+// Path is the chaos layer between a client and the network: chaos/stream, or a plain one.
+type Path interface {
+	// Dial makes a connection for the client through whatever faults are on its path, using dial for the real one.
+	Dial(ctx context.Context, client int, dial func(context.Context) (net.Conn, error)) (net.Conn, error)
+	// CloseCode tells whether err stands for a close frame from the peer, and its code.
+	CloseCode(err error) (code int, ok bool)
+}
+
+// Options of a run. Sink and Clock are required.
+type Options struct {
+	Sink  report.Sink
+	Clock func() time.Duration // time since the start of the run; one clock for clients, faults and recorder
+	URL   string               // the target's address; "": the plan's
+	Path  Path                 // nil: straight to the network
+	// Engines carry out faults; the first that can do a fault does it. Suspend is done by the fleet itself.
+	Engines []chaos.Engine
+	// Quantum bounds how often the timer goroutine wakes. Beats leave up to this late, which is part of their round trip
+	// time and of the harness lag. 0: no bound.
+	Quantum time.Duration
+	// DialTCP replaces the network, in tests. nil: the plan's source addresses and net.Dialer.
+	DialTCP func(ctx context.Context, client int, network, addr string) (net.Conn, error)
+	// ReadLimit is the largest message a client accepts, in bytes; 0: 1 MiB.
+	ReadLimit int64
+}
+
+// DefaultQuantum keeps the timer goroutine under a thousand wake-ups a second.
+const DefaultQuantum = time.Millisecond
+
+// Fleet is the clients of one plan.
+type Fleet struct {
+	plan      *scenario.Plan
+	sink      report.Sink
+	clock     func() time.Duration
+	path      Path
+	engines   []chaos.Engine
+	url       string
+	tls       *tls.Config
+	readLimit int64
+	dialTCP   func(ctx context.Context, client int, network, addr string) (net.Conn, error)
+
+	ctx     context.Context // ends when the run does
+	timers  *timers
+	clients []client
+	wg      sync.WaitGroup // dialing and reading goroutines
+
+	received atomic.Int64                               // frames
+	examples [heartbeat.NumCauses]atomic.Pointer[error] // the first error of each cause of a failed attempt
+}
+
+// New prepares the clients of the plan. It returns an error if the target's address or certificate file is unusable.
+func New(plan *scenario.Plan, o Options) (*Fleet, error) {
+	f := &Fleet{plan: plan, sink: o.Sink, clock: o.Clock, path: o.Path, url: o.URL, readLimit: o.ReadLimit, dialTCP: o.DialTCP}
+	if f.url == "" {
+		f.url = plan.Target.URL
+	}
+	if f.path == nil {
+		f.path = straight{}
+	}
+	if f.readLimit == 0 {
+		f.readLimit = 1 << 20
+	}
+	if f.dialTCP == nil {
+		f.dialTCP = newNetwork(plan).dial
+	}
+	var err error
+	if f.tls, err = TLSConfig(&plan.Target); err != nil {
+		return nil, err
+	}
+	f.engines = append([]chaos.Engine{&suspender{f}}, o.Engines...)
+	f.timers = newTimers(plan.Clients, o.Quantum)
+	f.clients = make([]client, plan.Clients)
+	for i := range f.clients {
+		c := &f.clients[i]
+		c.f, c.id, c.slot, c.due = f, int32(i), -1, heartbeat.None
+		c.machine = heartbeat.New(&plan.GroupOf(i).Config, plan.Rand(i))
+	}
+	return f, nil
+}
+
+// Run starts the clients, carries out the plan's faults and returns when the plan's duration is over or ctx ends,
+// every connection closed and every fault undone.
+func (f *Fleet) Run(ctx context.Context) error {
+	// The connections outlive the faults, so that undoing a fault finds them.
+	conns, closeConns := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeConns()
+	f.ctx = conns
+	ticking, stopTicking := context.WithCancel(conns)
+	var ticker sync.WaitGroup
+	for i := range f.clients {
+		f.timers.set(&f.clients[i], f.plan.Start(i))
+	}
+	ticker.Go(func() {
+		f.timers.run(ticking, f.clock, func(c *client, due time.Duration) { c.fire(due) })
+	})
+	watching, stopWatching := context.WithCancel(ctx)
+	ticker.Go(func() { f.watchFlood(watching) })
+
+	err := f.conduct(ctx)
+
+	stopWatching()
+	stopTicking()
+	ticker.Wait()
+	for i := range f.clients {
+		f.clients[i].stop()
+	}
+	closeConns()
+	f.wg.Wait()
+	return err
+}
+
+// Example returns the first error of each cause with which an attempt failed.
+func (f *Fleet) Example(c heartbeat.Cause) error {
+	if p := f.examples[c].Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// request is what the client asks the target for.
+func (f *Fleet) request(client int) (url string, header http.Header, err error) {
+	if url, err = f.plan.ClientURL(f.url, client); err != nil {
+		return "", nil, err
+	}
+	return url, f.plan.ClientHeaders(client), nil
+}
+
+// TLSConfig is the client side of wss://: the system's roots, the given authority, or no verification when asked for. It
+// returns an error if the authority cannot be read.
+func TLSConfig(t *scenario.Target) (*tls.Config, error) {
+	c := &tls.Config{InsecureSkipVerify: t.Insecure}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the target's certificate authority: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read the target's certificate authority: %s holds no PEM certificate", t.CA)
+		}
+	}
+	return c, nil
+}
+
+// straight is a Path without faults.
+type straight struct{}
+
+func (straight) Dial(ctx context.Context, _ int, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	return dial(ctx)
+}
+func (straight) CloseCode(error) (int, bool) { return 0, false }
+
+// floodRate is the number of frames per client and second from which a target is said to flood.
+const floodRate = 100
+
+// watchFlood warns, once, when the target sends so much that reading it is what the harness does.
+func (f *Fleet) watchFlood(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := f.received.Load()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n := f.received.Load()
+		if rate := n - last; rate > floodRate*int64(len(f.clients)) && rate > 1000 {
+			f.sink.Warn(f.clock(), fmt.Sprintf("the target floods its clients: %d messages in one second for %d clients", rate, len(f.clients)))
+			return
+		}
+		last = n
+	}
+}
