@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flatline-dev/flatline/chaos/process"
+)
+
+// Exit codes are a contract with scripts and CI.
+const (
+	exitPass         = 0
+	exitFail         = 1   // an expectation failed
+	exitUsage        = 2   // the command line or the scenario is wrong
+	exitCannotRun    = 3   // the run could not start, or lost its target
+	exitInconclusive = 4   // the harness itself could have changed the verdict
+	exitInterrupted  = 130 // SIGINT or SIGTERM; a partial report was written
+)
+
+// exitError carries the exit code that an error leads to.
+type exitError struct {
+	code int
+	err  error // nil: everything has been said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+// hinted is an error whose fix is known.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+
+func usageError(err error) error     { return &exitError{exitUsage, err} }
+func cannotRun(err error) error      { return &exitError{exitCannotRun, err} }
+func exitWith(code int) error        { return &exitError{code, nil} }
+func hint(err error, h string) error { return &hinted{err, h} }
+
+// app is what the verbs share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// Main runs the command line args (without the program's name) and returns the exit code. Results go to stdout,
+// everything else to stderr.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if process.IsGuardian() {
+		process.GuardianMain()
+		return 0
+	}
+	a := &app{stdin, stdout, stderr}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return exitPass
+	}
+	code := exitUsage // what cobra finds wrong is the command line
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if code = exit.code; exit.err == nil {
+			return code
+		}
+		err = exit.err
+	}
+	fmt.Fprintf(stderr, "flatline: %v\n", err)
+	var h *hinted
+	if errors.As(err, &h) {
+		fmt.Fprintf(stderr, "hint: %s\n", h.hint)
+	}
+	return code
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "flatline",
+		Short: "load and chaos testing for heartbeating connections",
+		Long: `flatline spawns thousands of heartbeating WebSocket clients against a target while a
+chaos layer silences the network, stalls the server and kills connections, and
+measures how long until they noticed and how hard they came back.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetVersionTemplate("flatline {{.Version}}\n")
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.simCommand(), a.reportCommand(), a.serveCommand(), a.profilesCommand())
+	return root
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v == "" || v == "(devel)" {
+		v = "devel"
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				v = "devel-" + s.Value[:12]
+			}
+		}
+	}
+	return v
+}
+
+// scenarioFiles completes file names of scenarios.
+func scenarioFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// resultFiles completes file names of Results.
+func resultFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"json"}, cobra.ShellCompDirectiveFilterFileExt
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+// scenarioFlags are what a verb may change in a scenario without editing it.
+type scenarioFlags struct {
+	seed uint64
+}
+
+func (s *scenarioFlags) add(cmd *cobra.Command) {
+	cmd.Flags().Uint64Var(&s.seed, "seed", 0, "draw victims and jitter from this seed instead of the scenario's")
+}
+
+// load reads and resolves a scenario. Its problems are printed as they are: they carry their own positions and hints.
+func (a *app) load(cmd *cobra.Command, path string, flags *scenarioFlags) (*scenario.Plan, error) {
+	file, err := scenario.Load(path)
+	if err == nil {
+		if cmd.Flags().Changed("seed") {
+			file.Seed = &flags.seed
+		}
+		var plan *scenario.Plan
+		if plan, err = file.Plan(); err == nil {
+			return plan, nil
+		}
+	}
+	var problems *scenario.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintln(a.stderr, problems.Error())
+		return nil, exitWith(exitUsage)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = hint(err, "scenarios/ holds ready ones; try scenarios/quickstart.yaml")
+	}
+	return nil, usageError(err)
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var flags scenarioFlags
+	cmd := &cobra.Command{
+		Use:   "check SCENARIO",
+		Short: "validate a scenario; print the plan, its bounds and the resources it needs",
+		Long: `Check reads a scenario, prints every mistake with its position, and otherwise the plan as it
+would run: groups with the closed-form bounds of their detection latency, the schedule of faults,
+and the descriptors, ports and memory that the run needs, beside what this machine has.
+
+Exit code 0: the scenario can run here. 2: it is wrong. 3: this machine is too small for it.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: scenarioFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plan, err := a.load(cmd, args[0], &flags)
+			if err != nil {
+				return err
+			}
+			plan.Fprint(a.stdout)
+			need, err := preflight(plan)
+			fmt.Fprintln(a.stdout, need)
+			if err != nil {
+				return cannotRun(err)
+			}
+			return nil
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func (a *app) profilesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "profiles [NAME]",
+		Short: "list the named clients with their detection bounds, or print one to start from",
+		Args:  cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return scenario.Profiles(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				text, ok := scenario.ProfileYAML(args[0])
+				if !ok {
+					return usageError(hint(fmt.Errorf("no profile %q", args[0]), "flatline profiles lists them"))
+				}
+				_, err := a.stdout.Write(text)
+				return err
+			}
+			return a.listProfiles()
+		},
+	}
+}
+
+func (a *app) listProfiles() error {
+	fmt.Fprintf(a.stdout, "%-30s %-22s %s\n", "profile", "silence noticed after", "what it is")
+	for _, name := range scenario.Profiles() {
+		config, doc, err := scenario.Profile(name)
+		if err != nil {
+			return err
+		}
+		bounds := "never"
+		if lo, hi, ok := config.Bounds(0); ok {
+			bounds = fmt.Sprintf("%s to %s", lo, hi)
+		}
+		fmt.Fprintf(a.stdout, "%-30s %-22s %s\n", name, bounds, firstLine(doc))
+	}
+	return nil
+}
+
+func firstLine(s string) string {
+	for i, r := range s {
+		if r == '\n' {
+			return s[:i]
+		}
+	}
+	return s
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flatline-dev/flatline/report"
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+// outputFlags say where the Result goes and how the report looks.
+type outputFlags struct {
+	file  string
+	width int
+	ascii bool
+}
+
+func (o *outputFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&o.file, "output", "o", "", "write the Result to this `FILE`; none writes none (default NAME.result.json)")
+	o.addLook(cmd)
+}
+
+func (o *outputFlags) addLook(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&o.width, "width", 0, "`COLUMNS` of the report (default: the terminal's, at most 100)")
+	cmd.Flags().BoolVar(&o.ascii, "ascii", false, "draw with ASCII characters only")
+}
+
+// path is where the Result is written; "" for nowhere.
+func (o *outputFlags) path(plan *scenario.Plan) string {
+	switch o.file {
+	case "none":
+		return ""
+	case "":
+		return fileName(plan.Name) + ".result.json"
+	}
+	return o.file
+}
+
+// fileName makes a scenario's name, which is anybody's input, harmless as the name of a file.
+func fileName(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+			return r
+		}
+		return '-'
+	}, name)
+	if clean = strings.Trim(clean, ".-"); clean == "" {
+		return "flatline"
+	}
+	return clean
+}
+
+// command is the line that repeats the run.
+func (o *outputFlags) command(verb string, plan *scenario.Plan) string {
+	return fmt.Sprintf("flatline %s --seed %d %s", verb, plan.Seed, quote(plan.Path))
+}
+
+// quote makes s one word for a POSIX shell.
+func quote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:@%+,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// finish writes the Result, prints the report and turns the verdict into the exit code. A report is printed even if the
+// Result cannot be written.
+func (a *app) finish(r *report.Result, o *outputFlags, path string) error {
+	var saved error
+	if path != "" {
+		saved = r.WriteFile(path)
+	}
+	if err := a.print(r, o); err != nil {
+		return cannotRun(err)
+	}
+	if saved != nil {
+		return cannotRun(fmt.Errorf("the report above is all that is left: %w", saved))
+	}
+	if path != "" {
+		fmt.Fprintf(a.stderr, "result: %s\n", path)
+	}
+	return verdictExit(r)
+}
+
+func (a *app) print(r *report.Result, o *outputFlags) error {
+	width := o.width
+	if width == 0 {
+		width = 100
+		if w, ok := terminal(a.stdout); ok {
+			width = min(width, w)
+		}
+	}
+	return report.WriteText(a.stdout, r, report.TextOptions{Width: width, Color: colored(a.stdout), ASCII: o.ascii})
+}
+
+// verdictExit is the contract of exit codes.
+func verdictExit(r *report.Result) error {
+	if code := r.ExitCode(); code != exitPass {
+		return exitWith(code)
+	}
+	return nil
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	var o outputFlags
+	var format string
+	cmd := &cobra.Command{
+		Use:   "report RESULT",
+		Short: "render a Result again",
+		Long: `Report reads the file that run or sim wrote and prints the report again. The exit code is that
+of the run.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: resultFiles,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if format != "text" {
+				return usageError(hint(fmt.Errorf("unknown format %q", format), "formats: text"))
+			}
+			r, err := report.ReadFile(args[0])
+			if err != nil {
+				return usageError(err)
+			}
+			if err := a.print(r, &o); err != nil {
+				return cannotRun(err)
+			}
+			return verdictExit(r)
+		},
+	}
+	o.addLook(cmd)
+	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the report: text")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/chaos/process"
+	"github.com/flatline-dev/flatline/chaos/stream"
+	"github.com/flatline-dev/flatline/internal/fleet"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+	"github.com/flatline-dev/flatline/internal/server"
+	"github.com/flatline-dev/flatline/report"
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+var (
+	errInterrupted = errors.New("interrupted")
+	errTargetGone  = errors.New("the target's process ended")
+)
+
+// checkpoint is how often a running Result is written, so that even a SIGKILL leaves most of it.
+const checkpoint = 5 * time.Second
+
+type runFlags struct {
+	scenario scenarioFlags
+	output   outputFlags
+	quiet    bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "run a scenario against its target and report what happened",
+		Long: `Run starts the clients of the scenario, carries out its faults on the same clock, and prints the
+report to standard output. Progress goes to standard error. The Result, from which report
+renders again, is written to NAME.result.json unless -o says otherwise.
+
+Exit code 0: every expectation holds. 1: one failed. 2: the scenario or the command line is wrong.
+3: the run could not start, or lost its target. 4: inconclusive, flatline's own lag could have
+changed the verdict. 130: interrupted; the partial report is marked as such.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: scenarioFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plan, err := a.load(cmd, args[0], &flags.scenario)
+			if err != nil {
+				return err
+			}
+			return a.run(cmd.Context(), plan, &flags)
+		},
+	}
+	flags.scenario.add(cmd)
+	flags.output.add(cmd)
+	cmd.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "no progress on standard error")
+	return cmd
+}
+
+// run carries the plan from start to verdict.
+func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) error {
+	if !flags.quiet {
+		plan.Fprint(a.stderr)
+	}
+	if _, err := preflight(plan); err != nil {
+		return cannotRun(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer a.onInterrupt(cancel)()
+
+	target, err := startTarget(ctx, plan)
+	if err != nil {
+		if context.Cause(ctx) == errInterrupted {
+			return exitWith(exitInterrupted)
+		}
+		return cannotRun(err)
+	}
+	defer target.close()
+
+	r, err := newSession(plan, target, flags)
+	if err != nil {
+		return cannotRun(err)
+	}
+	if err := r.save(); err != nil { // now, rather than after a minute's run
+		return cannotRun(err)
+	}
+	runErr := r.drive(ctx, cancel, a.progress(r.rec, plan, flags.quiet))
+
+	end := report.SnapshotOptions{Final: true}
+	switch cause := context.Cause(ctx); {
+	case cause == errInterrupted:
+		end.Interrupted, end.Reason = true, "interrupted by the user"
+	case errors.Is(cause, errTargetGone):
+		end.TargetLost, end.Reason = true, cause.Error()
+	case runErr != nil:
+		return cannotRun(runErr)
+	}
+	return a.finish(r.rec.Snapshot(r.clock(), end), &flags.output, r.path)
+}
+
+// onInterrupt cancels the run on the first SIGINT or SIGTERM and ends the program on the second. The function that it
+// returns stops listening.
+func (a *app) onInterrupt(cancel context.CancelCauseFunc) func() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			if n > 0 {
+				os.Exit(exitInterrupted) // the guardian undoes what is left
+			}
+			fmt.Fprintln(a.stderr, "\ninterrupted: undoing faults and writing the partial report (once more to quit at once)")
+			cancel(errInterrupted)
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// session is one run on real sockets.
+type session struct {
+	plan   *scenario.Plan
+	target *target
+	rec    *report.Recorder
+	fleet  *fleet.Fleet
+	procs  *process.Engine // nil without a visible process
+	clock  func() time.Duration
+	path   string // of the Result; "" for none
+}
+
+func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session, error) {
+	began := time.Now()
+	s := &session{plan: plan, target: target, clock: func() time.Duration { return time.Since(began) }}
+	s.path = flags.output.path(plan)
+	s.rec = report.NewRecorder(plan, report.Options{
+		Tool: "flatline " + version(), Driver: "fleet", Command: flags.output.command("run", plan), Started: began,
+		Host: report.LocalHost(), Target: target.url,
+	})
+	path := stream.New(s.clock, s.rec, plan.Seed, plan.Clients)
+	engines := []chaos.Engine{path}
+	if target.proc != nil {
+		s.procs = process.New(target.proc)
+		s.procs.OnError = func(err error) { s.rec.Warn(s.clock(), err.Error()) }
+		engines = append(engines, s.procs)
+	}
+	if target.control != "" {
+		engines = append(engines, &drainer{
+			server: server.Client{Control: target.control}, all: plan.Clients,
+			addr: func(i int) string { return s.fleet.LocalAddr(i) },
+		})
+	}
+	var err error
+	s.fleet, err = fleet.New(plan, fleet.Options{
+		Sink: s.rec, Clock: s.clock, URL: target.url, Path: path, Engines: engines, Quantum: fleet.DefaultQuantum,
+	})
+	return s, err
+}
+
+// drive runs the fleet, and beside it what watches: the target's usage, the checkpoints, the progress.
+func (s *session) drive(ctx context.Context, cancel context.CancelCauseFunc, show func(now time.Duration)) error {
+	watching, stop := context.WithCancel(ctx)
+	var watchers sync.WaitGroup
+	every := func(period time.Duration, do func()) {
+		watchers.Go(func() {
+			tick := time.NewTicker(period)
+			defer tick.Stop()
+			for {
+				select {
+				case <-watching.Done():
+					return
+				case <-tick.C:
+					do()
+				}
+			}
+		})
+	}
+	if s.target.proc != nil {
+		every(time.Second, func() {
+			if cpu, rss, fds, err := s.target.proc.Usage(); err == nil {
+				s.rec.Target(s.clock(), report.TargetSample{CPU: cpu, RSS: rss, FDs: fds})
+			}
+		})
+		watchers.Go(func() { s.watchTarget(watching, cancel) })
+	}
+	var full sync.Once
+	every(checkpoint, func() {
+		if err := s.save(); err != nil {
+			full.Do(func() { s.rec.Warn(s.clock(), "checkpoint not written: "+err.Error()) })
+		}
+	})
+	every(progressPeriod, func() { show(s.clock()) })
+
+	err := s.fleet.Run(ctx)
+	stop()
+	watchers.Wait()
+	show(progressEnd)
+	s.explain()
+	return err
+}
+
+// watchTarget ends the run when the target's process ends by itself: nothing measured afterwards would mean anything.
+func (s *session) watchTarget(ctx context.Context, cancel context.CancelCauseFunc) {
+	select {
+	case <-ctx.Done():
+	case err := <-s.procs.Lost():
+		cancel(fmt.Errorf("%w: %v", errTargetGone, err))
+	}
+}
+
+// explain adds to the report what the first failure of each kind said.
+func (s *session) explain() {
+	for c := heartbeat.Cause(0); c < heartbeat.NumCauses; c++ {
+		if err := s.fleet.Example(c); err != nil && (c == heartbeat.Rejected || c >= heartbeat.TLSError) {
+			s.rec.Warn(s.clock(), fmt.Sprintf("%s, first seen as: %v", c, err))
+		}
+	}
+}
+
+// save writes what has been measured so far.
+func (s *session) save() error {
+	if s.path == "" {
+		return nil
+	}
+	return s.rec.Snapshot(s.clock(), report.SnapshotOptions{}).WriteFile(s.path)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+	"github.com/flatline-dev/flatline/internal/server"
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var config server.Config
+	var untilEOF bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "run the embedded reference server",
+		Long: `Serve is the target that flatline runs when a scenario says "target: {serve: {}}". Its first
+line of output is JSON with the addresses it listens on; GET /stats on the control address
+prints its own counts, POST /drain makes it say goodbye to its clients.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			if untilEOF {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithCancel(ctx)
+				defer cancel()
+				go func() {
+					_, _ = io.Copy(io.Discard, a.stdin) // any end of it means the same
+					cancel()
+				}()
+			}
+			err := server.Run(ctx, config, func(info server.Info) {
+				_ = json.NewEncoder(a.stdout).Encode(info) // nobody reads it: serve on
+			})
+			if err != nil {
+				return cannotRun(err)
+			}
+			return nil
+		},
+	}
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	config.Flags(flags)
+	cmd.Flags().AddGoFlagSet(flags)
+	cmd.Flags().BoolVar(&untilEOF, "until-eof", false, "end when standard input does")
+	return cmd
+}
+
+// serveArgs is the command line of the embedded server.
+func serveArgs(s *scenario.Serve) []string {
+	c := server.Config{
+		Reply: s.Reply, Beat: s.Beat, BeatText: s.BeatText, Reap: s.Reap,
+		Handshakes: s.Handshakes, Backlog: s.Backlog, MaxClients: s.MaxClients,
+	}
+	if s.Beat > 0 {
+		c.BeatFrame = server.BeatText
+		if s.BeatFrame == heartbeat.Ping {
+			c.BeatFrame = server.BeatPing
+		}
+	}
+	args := []string{"serve"}
+	for _, arg := range c.Args() {
+		args = append(args, "-"+arg)
+	}
+	return args
+}
+
+// parseReady reads the first line that the embedded server prints.
+func parseReady(line string) (server.Info, error) {
+	var info server.Info
+	if err := json.Unmarshal([]byte(line), &info); err != nil || info.Addr == "" {
+		return info, fmt.Errorf("the embedded server said %q instead of its address", line)
+	}
+	return info, nil
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flatline-dev/flatline/internal/sim"
+	"github.com/flatline-dev/flatline/report"
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+func (a *app) simCommand() *cobra.Command {
+	var (
+		flags  scenarioFlags
+		output outputFlags
+		rtt    time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "sim SCENARIO",
+		Short: "run a scenario in virtual time, without a socket",
+		Long: `Sim drives the same client machines as run through a modelled path and server, in virtual time:
+a scenario of minutes takes a moment. Its Result has the same form and the same exit codes.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: scenarioFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if rtt < 0 {
+				return usageError(errors.New("--rtt must not be negative"))
+			}
+			plan, err := a.load(cmd, args[0], &flags)
+			if err != nil {
+				return err
+			}
+			plan.Fprint(a.stderr)
+			return a.simulate(cmd.Context(), plan, rtt, &output)
+		},
+	}
+	flags.add(cmd)
+	output.add(cmd)
+	cmd.Flags().DurationVar(&rtt, "rtt", 200*time.Microsecond, "round-trip time of the modelled path")
+	return cmd
+}
+
+func (a *app) simulate(ctx context.Context, plan *scenario.Plan, rtt time.Duration, o *outputFlags) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer a.onInterrupt(cancel)()
+	rec := report.NewRecorder(plan, report.Options{
+		Tool: "flatline " + version(), Driver: "sim", Command: o.command("sim", plan), Started: time.Now(),
+		Host: report.LocalHost(), Target: plan.Target.URL,
+	})
+	err := sim.Run(ctx, plan, sim.Options{Sink: rec, Model: sim.Model{Latency: rtt / 2}})
+	end := report.SnapshotOptions{Final: true}
+	if context.Cause(ctx) == errInterrupted {
+		end.Interrupted, end.Reason = true, "interrupted by the user"
+	} else if err != nil {
+		return cannotRun(err)
+	}
+	return a.finish(rec.Snapshot(plan.Duration, end), o, o.path(plan))
+}
