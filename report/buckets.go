@@ -71,15 +71,15 @@ func (b Buckets) SumBetween(from, to time.Duration) (n int64) {
 }
 
 func (b Buckets) between(from, to time.Duration) Buckets {
-	lo := min(max(int((from+Tick-1)/Tick), 0), len(b))
-	hi := min(max(int((to+Tick-1)/Tick), lo), len(b))
+	lo := min(max(ticksUp(from), 0), len(b))
+	hi := min(max(ticksUp(to), lo), len(b))
 	return b[lo:hi]
 }
 
 // Peak is the largest sum over any window of the given width that starts on a tick: a sliding window, exact but for
 // the tick that it is rounded to.
 func (b Buckets) Peak(width time.Duration) int64 {
-	w := max(int((width+Tick-1)/Tick), 1)
+	w := max(ticksUp(width), 1)
 	var sum, peak int64
 	for i, v := range b {
 		sum += int64(v)
@@ -94,7 +94,7 @@ func (b Buckets) Peak(width time.Duration) int64 {
 // Levels treats the counts as changes of a level that starts at 0 and returns the lowest and highest level at the end
 // of any tick within [from, to), and the level at its end. The level at from belongs to the range.
 func (b Buckets) Levels(from, to time.Duration) (lo, hi, end int64) {
-	first, last := max(int(from/Tick), 0), int((to+Tick-1)/Tick)
+	first, last := max(int(from/Tick), 0), ticksUp(to)
 	i := 0
 	for ; i < first && i < len(b); i++ {
 		end += int64(b[i])
@@ -193,4 +193,13 @@ func (b *Buckets) UnmarshalJSON(data []byte) error {
 	}
 	*b = out
 	return nil
+}
+
+// ticksUp is the number of ticks that t covers, begun ones included. It does not overflow for the largest t.
+func ticksUp(t time.Duration) int {
+	n := int(t / Tick)
+	if t%Tick > 0 {
+		n++
+	}
+	return n
 }

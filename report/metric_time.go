@@ -143,7 +143,7 @@ func (q *query) clients(metric string) Measure {
 
 // settled is the end of the first tick in [from, to) after which the level is at its highest there.
 func settled(b Buckets, from, to time.Duration) time.Duration {
-	first, last := int(from/Tick), int((to+Tick-1)/Tick)
+	first, last := int(from/Tick), ticksUp(to)
 	level, best, at := int64(0), int64(-1), from
 	for i := 0; i < last && i < len(b); i++ {
 		level += int64(b[i])
