@@ -1,0 +1,405 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/scenario"
+)
+
+// TextOptions say how a report is written.
+type TextOptions struct {
+	Width int  // columns; 0 is 100, less than 80 is 80
+	Color bool // ANSI colours
+	ASCII bool // pictures without block characters
+}
+
+// text writes one report.
+type text struct {
+	w *bufio.Writer
+	r *Result
+	o TextOptions
+}
+
+// WriteText writes the report that answers at a glance: how long until they noticed, how hard they came back, what
+// happened to the healthy, how far to trust it, and which expectations hold. It is the same for the same Result.
+func WriteText(w io.Writer, r *Result, o TextOptions) error {
+	if o.Width == 0 {
+		o.Width = 100
+	}
+	o.Width = max(o.Width, 80)
+	t := &text{w: bufio.NewWriter(w), r: r, o: o}
+	t.head()
+	t.noticed()
+	t.cameBack()
+	t.healthy()
+	t.trust()
+	t.expectations()
+	t.foot()
+	return t.w.Flush()
+}
+
+const (
+	bold   = "1"
+	red    = "1;31"
+	green  = "1;32"
+	yellow = "1;33"
+	faint  = "2"
+)
+
+func (t *text) paint(style, s string) string {
+	if !t.o.Color {
+		return s
+	}
+	return "\x1b[" + style + "m" + s + "\x1b[0m"
+}
+
+func (t *text) say(format string, a ...any) { fmt.Fprintf(t.w, format+"\n", a...) }
+
+func (t *text) heading(s string) { t.say("\n%s", t.paint(bold, s)) }
+
+// table prints a table whose first row is its heading.
+func (t *text) table(tb *table) {
+	for i, l := range tb.lines() {
+		if i == 0 {
+			t.heading(l)
+			continue
+		}
+		t.say("%s", l)
+	}
+}
+
+func judged(j Judgement) (word, style string) {
+	switch j {
+	case Pass:
+		return "PASS", green
+	case Fail:
+		return "FAIL", red
+	}
+	return "INCONCLUSIVE", yellow
+}
+
+func (t *text) headline() string {
+	r := t.r
+	word, style := judged(r.Verdict.State)
+	switch r.Status {
+	case Interrupted:
+		word, style = "INTERRUPTED", yellow
+	case TargetLost:
+		word, style = "TARGET LOST", red
+	}
+	held := 0
+	for _, o := range r.Outcomes {
+		if o.State == Pass {
+			held++
+		}
+	}
+	why := "nothing was expected"
+	if n := len(r.Outcomes); n > 0 {
+		why = fmt.Sprintf("%d of %s hold", held, plural(n, "expectation"))
+		if held == 1 || n == 1 {
+			why += "s"
+		}
+	}
+	if r.Status != Complete {
+		why = Clean(strings.Join(r.Verdict.Reasons, "; "), 200)
+	}
+	return t.paint(style, word) + "  " + why
+}
+
+func (t *text) head() {
+	r := t.r
+	t.say("%s  %s", t.paint(bold, Clean(r.Plan.Name, 60)), t.paint(faint, fmt.Sprintf("seed %d", r.Plan.Seed)))
+	for _, l := range wrap(Clean(strings.Join(strings.Fields(r.Plan.Intent), " "), 400), t.o.Width) {
+		t.say("%s", l)
+	}
+	ran := FormatDuration(r.Elapsed)
+	if r.Elapsed < r.Plan.Duration-100*time.Millisecond {
+		ran += " of " + FormatDuration(r.Plan.Duration)
+	}
+	facts := []string{plural64(int64(r.Plan.Clients), "client"), ran}
+	if r.Plan.Target != "" {
+		facts = append(facts, Clean(r.Plan.Target, 60))
+	}
+	if r.Driver != "" {
+		facts = append(facts, Clean(r.Driver, 12))
+	}
+	if !r.Started.IsZero() {
+		facts = append(facts, r.Started.UTC().Format("2006-01-02 15:04:05Z"))
+	}
+	for _, l := range wrap(strings.Join(facts, ", "), t.o.Width) {
+		t.say("%s", l)
+	}
+	t.say("\n%s", t.headline())
+}
+
+// silent reports whether the closed form of heartbeat.Config.Bounds applies: the path just goes quiet.
+func silent(o *Occurrence) bool {
+	return o.Kind == chaos.Blackhole || o.Kind == chaos.Stall || o.Kind == chaos.IdleCut && (o.How == chaos.Silent || o.How == "")
+}
+
+func bound(g *GroupInfo) string {
+	if !g.Detects {
+		return "never"
+	}
+	return span2(g.BoundLo, g.BoundHi)
+}
+
+// span2 writes a range with one unit: 5-8 s.
+func span2(lo, hi time.Duration) string {
+	if hi < time.Second {
+		return digits(lo.Seconds()*1e3, 3) + "-" + digits(hi.Seconds()*1e3, 3) + " ms"
+	}
+	short := func(d time.Duration) string {
+		s := digits(d.Seconds(), 3)
+		if strings.Contains(s, ".") {
+			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+		}
+		return s
+	}
+	return short(lo) + "-" + short(hi) + " s"
+}
+
+// quantileText is a latency with "?" behind it where there are too few samples for the percentile.
+func quantileText(h *Hist, q float64) string {
+	if h.N() == 0 {
+		return "-"
+	}
+	s := FormatDuration(h.Quantile(q))
+	if h.N() < enough(q) {
+		s += "?"
+	}
+	return s
+}
+
+func maxText(h *Hist) string {
+	if h.N() == 0 {
+		return "-"
+	}
+	return FormatDuration(h.Max())
+}
+
+// sumGroup adds up what an occurrence did to all groups.
+func (o *Occurrence) sum() OccGroup {
+	s := OccGroup{LastBack: never}
+	for i := range o.Groups {
+		s.merge(&o.Groups[i])
+	}
+	return s
+}
+
+func (t *text) noticed() {
+	tb := &table{min: []int{16}}
+	tb.add("How long until they noticed", "at", "affected", "noticed", "p50", "p99", "max", "expected", "undetected")
+	notes := 0
+	for i := range t.r.Occurrences {
+		o := &t.r.Occurrences[i]
+		name := "  " + Clean(o.Name, 24)
+		switch {
+		case o.Began < 0:
+			tb.add(name, "not reached", "-", "-", "-", "-", "-", "-", "-")
+			continue
+		case !o.Severs:
+			tb.add(name, FormatDuration(o.Began), num(int64(o.Victims)), "-", "-", "-", "-", "-", "-")
+			tb.line("    " + describe(o.Kind) + "; nobody ought to notice, a death under it is a false positive")
+			continue
+		}
+		all := o.sum()
+		t.noticedRow(tb, name, FormatDuration(o.Began), o, &all, o.Groups)
+		if len(o.Groups) > 1 {
+			for k := range o.Groups {
+				g := &o.Groups[k]
+				t.noticedRow(tb, "    in "+Clean(t.r.Plan.Groups[g.Group].Name, 20), "", o, g, o.Groups[k:k+1])
+			}
+		}
+		if len(all.causes()) > 1 {
+			for _, c := range all.causes() {
+				h := all.Detected[c]
+				tb.add("    by "+c.String(), "", "", num(h.N()), quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), "", "")
+			}
+		}
+		if note := fate(o, &all); note != "" {
+			notes++
+			tb.line("    " + note)
+		}
+	}
+	if len(t.r.Occurrences) == 0 {
+		t.heading("How long until they noticed")
+		t.say("  no faults")
+		return
+	}
+	t.table(tb)
+}
+
+func (t *text) noticedRow(tb *table, name, at string, o *Occurrence, g *OccGroup, groups []OccGroup) {
+	h := g.Detected.Merged("")
+	expected := "-"
+	if silent(o) {
+		same := true
+		for i := range groups {
+			same = same && bound(&t.r.Plan.Groups[groups[i].Group]) == bound(&t.r.Plan.Groups[groups[0].Group])
+		}
+		if same && len(groups) > 0 {
+			expected = bound(&t.r.Plan.Groups[groups[0].Group])
+		}
+	}
+	noticed := num(h.N())
+	if c := g.causes(); len(c) == 1 {
+		noticed += " " + c[0].String()
+	}
+	tb.add(name, at, num(g.Affected), noticed, quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), expected, num(g.Undetected))
+}
+
+// describe says what a degrading fault does.
+func describe(k chaos.Kind) string {
+	switch k {
+	case chaos.Refuse:
+		return "turns new connections away"
+	case chaos.Delay, chaos.Throttle:
+		return "slows healthy paths"
+	}
+	return "degrades healthy paths"
+}
+
+// fate says what else became of the affected.
+func fate(o *Occurrence, g *OccGroup) string {
+	var parts []string
+	add := func(n int64, text string) {
+		if n > 0 {
+			parts = append(parts, num(n)+" "+text)
+		}
+	}
+	add(g.Healed, "healed before they could notice")
+	add(g.Unresolved, "unresolved: the run or the connection ended first")
+	add(g.Absent, "not open when it began")
+	add(g.Later.Total(""), "deaths of connections opened under it")
+	if o.Failed != "" {
+		parts = append(parts, "FAILED: "+Clean(o.Failed, 120))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (t *text) cameBack() {
+	tb := &table{min: []int{16}}
+	tb.add("How hard they came back", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
+	rows := 0
+	for i := range t.r.Occurrences {
+		o := &t.r.Occurrences[i]
+		g := o.sum()
+		n := g.DetectedN()
+		if n == 0 {
+			continue
+		}
+		rows++
+		tries := g.Attempts.Sum()
+		back := func(q float64) string {
+			k := rank(q, n)
+			if k > g.Recovery.N() {
+				return "never"
+			}
+			return FormatDuration(g.Recovery.Rank(k))
+		}
+		tb.add("  "+Clean(o.Name, 24), num(tries), num(g.Attempts.Peak(time.Second))+"/s", digits(float64(tries)/float64(n), 3),
+			num(g.Failed.Total("")), back(0.5), back(0.95), back(0.99), back(1), num(g.Lost))
+		for _, l := range t.picture(o, &g) {
+			tb.line("    " + l)
+		}
+	}
+	switch {
+	case rows > 0:
+		t.table(tb)
+	case len(t.r.Occurrences) > 0:
+		t.heading("How hard they came back")
+		t.say("  nobody had to")
+	}
+}
+
+// picture draws a storm over time and adds what does not fit the columns.
+func (t *text) picture(o *Occurrence, g *OccGroup) (lines []string) {
+	if tries := g.Attempts.Clone(); len(tries) > 0 {
+		ended := never
+		if !o.Instant && o.Ended >= 0 {
+			ended = o.Ended - o.Began
+		}
+		length := max(time.Duration(len(tries))*Tick, ended)
+		cells := t.o.Width - 30
+		step := sparkStep(length, cells)
+		values := tries.Rebin(step)
+		n := min(max(int(length/step)+1, len(values), 20), cells)
+		values = append(values, make([]int64, max(n-len(values), 0))...)
+		top := int64(0)
+		for _, v := range values {
+			top = max(top, v)
+		}
+		lines = append(lines, fmt.Sprintf("%s  top %s in %s", Spark(values, t.o.ASCII), num(top), FormatDuration(step)),
+			axis(n, step, ended, "over"))
+	}
+	since := "the fault's end"
+	if o.Instant {
+		since = "the fault"
+		if o.Recoverable > o.Began {
+			since = "the restart"
+		}
+	} else if o.Recoverable < 0 {
+		since = "their way back: the fault never ended"
+	}
+	parts := []string{fmt.Sprintf("back since %s; down p50 %s, p99 %s, max %s", since, quantileText(g.Downtime, 0.5),
+		quantileText(g.Downtime, 0.99), maxText(g.Downtime))}
+	if g.Downtime.N() == 0 {
+		parts = []string{"nobody came back"}
+	}
+	if g.Handshake.N() > 0 {
+		parts = append(parts, fmt.Sprintf("handshake p50 %s, p99 %s", quantileText(g.Handshake, 0.5), quantileText(g.Handshake, 0.99)))
+	}
+	if s := causeList(&g.Failed); s != "" {
+		parts = append(parts, "failed by "+s)
+	}
+	if _, peak, _ := g.Zombies.Levels(0, forever); peak > 0 {
+		s := num(peak) + " zombies at most"
+		if g.Reap.N() > 0 {
+			s += fmt.Sprintf(", %s reaped by the server: p50 %s, max %s", num(g.Reap.N()), quantileText(g.Reap, 0.5), maxText(g.Reap))
+		}
+		if g.LetGo > 0 {
+			s += fmt.Sprintf(", %s let go when the path healed", num(g.LetGo))
+		}
+		if g.Pending > 0 {
+			s += fmt.Sprintf(", %s never closed", num(g.Pending))
+		}
+		parts = append(parts, s)
+	}
+	return append(lines, flow(parts, t.o.Width-4)...)
+}
+
+// flow joins parts with "; " and breaks lines only between them.
+func flow(parts []string, width int) (lines []string) {
+	for _, p := range parts {
+		if n := len(lines); n > 0 && utf8.RuneCountInString(lines[n-1])+2+utf8.RuneCountInString(p) <= width {
+			lines[n-1] += "; " + p
+			continue
+		}
+		lines = append(lines, wrap(p, width)...)
+	}
+	return lines
+}
+
+// wrap breaks text at spaces.
+func wrap(s string, width int) (lines []string) {
+	for _, w := range strings.Fields(s) {
+		if n := len(lines); n > 0 && utf8.RuneCountInString(lines[n-1])+1+utf8.RuneCountInString(w) <= width {
+			lines[n-1] += " " + w
+			continue
+		}
+		lines = append(lines, w)
+	}
+	return lines
+}
+
+func (t *text) value(metric string) (Measure, bool) {
+	m, err := t.r.Value(scenario.Expect{Metric: metric})
+	return m, err == nil && m.Exists
+}
