@@ -261,15 +261,17 @@ func (v *FileLine) decodeNode(d *decoder, n *yaml.Node, path string) {
 	}
 }
 
+// chaosFields is the mapping form of FileChaos: the same fields without its methods.
+type chaosFields FileChaos
+
 func (v *FileChaos) allowsNull() {}
 
 func (v *FileChaos) decodeNode(d *decoder, n *yaml.Node, path string) {
-	type section FileChaos // the same fields without this method
 	switch {
 	case n.Kind == yaml.SequenceNode:
 		d.value(n, asValue(&v.Faults), join(path, "faults"), "")
 	case n.Kind == yaml.MappingNode || isNull(n):
-		d.value(n, asValue((*section)(v)), path, "")
+		d.value(n, asValue((*chaosFields)(v)), path, "")
 	default:
 		d.fail(n, path, "chaos: [{at: 10s, for: 20s, fault: blackhole, clients: 33%}]", "chaos must be a list of faults, not %s", kindOf(n))
 	}
