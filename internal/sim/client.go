@@ -201,6 +201,9 @@ func (s *sim) lose(i int32, cause heartbeat.Cause, code uint16) {
 	in := heartbeat.Input{Kind: heartbeat.Closed, Epoch: x.epoch, Cause: cause, Code: code}
 	if !x.open {
 		in.Kind, in.Code = heartbeat.Failed, 0
+		if cause == heartbeat.PeerClose { // a close frame is no answer to a HTTP request
+			in.Cause = heartbeat.Protocol
+		}
 	}
 	id := x.client
 	s.closeSocket(i)

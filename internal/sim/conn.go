@@ -25,7 +25,6 @@ type conn struct {
 	lanes  *[2]lane      // nil until a fault slows or holds something
 
 	gen    uint16 // the server process that holds it
-	syns   uint8  // SYNs sent
 	server side
 
 	listed bool // in the client's list
@@ -41,11 +40,14 @@ type conn struct {
 	ending  bool // the server has sent its close frame
 }
 
-// lane is one direction of a connection that a fault slows or holds.
+// lane is what one direction of the path holds of a connection, in order.
 type lane struct {
-	free time.Duration // when the narrow part has passed on everything before
-	due  time.Duration // when the last frame left the slow part
-	held []frame
+	queue []slowFrame
+}
+
+type slowFrame struct {
+	frame
+	due time.Duration // when it has passed the slow part; a blackhole holds it beyond that
 }
 
 func (c *conn) lane(d int) *lane {

@@ -14,13 +14,13 @@ const (
 	evTimer               // client: its machine's deadline
 	evMoment              // client: index into the moments; a fault begins or ends
 	evSYN                 // conn: the kernel sends a SYN
+	evSYNDue              // conn: a SYN has passed the slow part of its way
 	evArrived             // conn: the SYN is at the server's host
-	evTCP                 // conn: the SYN-ACK is back
+	evTCP                 // conn: the SYN-ACK is at the client's host
 	evFail                // conn: the attempt fails, for the cause in code
-	evUpDue               // conn: a frame has passed the slow part of its way up
 	evUp                  // conn: a frame is at the server's host
 	evDown                // conn: a frame is at the client's host
-	evDownDue             // conn: a frame has passed the slow part of its way down
+	evLane                // conn: a frame has passed the slow part of its way; payload is the direction
 	evCut                 // conn: perhaps it was quiet for long enough; payload is the occurrence
 	evSlot                // the server's next handshake slot; payload is the process it belongs to
 	evBeat                // conn: the server's beat is due

@@ -51,7 +51,7 @@ func (s *sim) begin(f *chaos.Fault, occ int) {
 	case f.Kind == chaos.Stall:
 		s.server.stall(occ)
 		return
-	case f.Kind == chaos.Kill && f.How == chaos.Process:
+	case f.Kind == chaos.Kill && f.Mode() == chaos.Process:
 		s.server.kill(f.Restart)
 		return
 	case f.Kind == chaos.Drain:
@@ -66,7 +66,7 @@ func (s *sim) begin(f *chaos.Fault, occ int) {
 		case chaos.Delay, chaos.Throttle:
 			p := s.pathOf(i)
 			if p.rng == nil {
-				p.rng = rand.New(rand.NewPCG(^s.plan.Seed, uint64(n)))
+				p.rng = rand.New(rand.NewPCG(s.plan.Seed, uint64(n)))
 			}
 			for d, other := range [2]chaos.Direction{chaos.Down, chaos.Up} {
 				if f.Direction != other {
@@ -76,7 +76,7 @@ func (s *sim) begin(f *chaos.Fault, occ int) {
 		case chaos.Refuse:
 			s.pathOf(i).refused++
 		case chaos.Kill:
-			s.sever(i, f.How, f.Code)
+			s.sever(i, f.Mode(), f.Code)
 		case chaos.IdleCut:
 			p := s.pathOf(i)
 			c := cut{occ, f, s.now}
@@ -87,7 +87,7 @@ func (s *sim) begin(f *chaos.Fault, occ int) {
 				}
 			})
 		case chaos.Suspend:
-			if f.How == chaos.Timers {
+			if f.Mode() == chaos.Timers {
 				s.throttle(i, f.Grid)
 			} else {
 				s.sleep(i)
@@ -111,6 +111,7 @@ func (s *sim) end(f *chaos.Fault, occ int) {
 			for d := range p.dir {
 				if k := slices.Index(p.dir[d].slowness, f); k >= 0 {
 					p.dir[d].slowness = slices.Delete(p.dir[d].slowness, k, k+1)
+					s.hurry(i, d)
 				}
 			}
 		case chaos.Refuse:
@@ -119,7 +120,7 @@ func (s *sim) end(f *chaos.Fault, occ int) {
 			p := s.pathOf(i)
 			p.cuts = slices.DeleteFunc(p.cuts, func(c cut) bool { return c.occ == occ })
 		case chaos.Suspend:
-			if f.How == chaos.Timers {
+			if f.Mode() == chaos.Timers {
 				s.throttle(i, 0)
 			} else {
 				s.wake(i)

@@ -50,7 +50,7 @@ func TestFaults(t *testing.T) {
 			36.14s client 0: opened 2`,
 	}, {
 		// The reply to the beat of 12.10 s, held until 15 s, proves life 2.9 s late; the next beat leaves 3 s after it.
-		name: "blackhole down, healed in time", chaos: "{at: 10s, for: 5s, fault: blackhole, direction: down}", duration: "19s", keep: "dead,replied,send",
+		name: "blackhole down, healed in time", chaos: "{at: 10s, for: 5s, fault: blackhole, direction: down}", duration: "19s", keep: "dead,replied,send 1",
 		want: `3.04s client 0: send 1 frame 0 "123456789" due 3.04s
 			3.06s client 0: replied 1 20ms
 			6.06s client 0: send 1 frame 0 "123456789" due 6.06s

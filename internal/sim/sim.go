@@ -134,16 +134,16 @@ func (s *sim) handle(e *event) {
 		s.moment(e.client)
 	case evSYN:
 		s.syn(e.conn)
+	case evSYNDue:
+		s.synDue(e.conn)
 	case evArrived:
 		s.server.syn(e.conn)
 	case evTCP:
 		s.connected(e.conn)
-	case evUpDue:
-		s.upDue(e.conn, e.frame)
+	case evLane:
+		s.flush(e.conn, int(e.payload))
 	case evDown:
 		s.arrived(e.conn, e.frame)
-	case evDownDue:
-		s.downDue(e.conn, e.frame)
 	case evFail:
 		s.deliver(e)
 	case evCut:
