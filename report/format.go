@@ -37,6 +37,15 @@ func FormatValue(v float64, u scenario.Unit) string {
 // FormatDuration writes a latency with three significant digits: 6.51 s, 0.21 ms, 2 m 05 s.
 func FormatDuration(d time.Duration) string { return FormatSeconds(d.Seconds()) }
 
+// shortDuration is FormatDuration without trailing zeros, for what was set rather than measured: 6 s.
+func shortDuration(d time.Duration) string {
+	v, unit, ok := strings.Cut(FormatDuration(d), " ")
+	if !ok || strings.Contains(unit, " ") || !strings.Contains(v, ".") {
+		return FormatDuration(d)
+	}
+	return strings.TrimRight(strings.TrimRight(v, "0"), ".") + " " + unit
+}
+
 // FormatSeconds is FormatDuration for seconds.
 func FormatSeconds(s float64) string {
 	switch a := math.Abs(s); {

@@ -283,7 +283,7 @@ func (q *query) attributed(family, stat string) (Measure, error) {
 	if err != nil {
 		return m, fmt.Errorf("no metric is named %q", family+"."+stat)
 	}
-	if family == "detection" && m.Exists && missing > 0 {
+	if family == "detection" && math.IsInf(float64(m.Value), 1) {
 		m.Note = fmt.Sprintf("never detected by any of %d", undetected)
 	}
 	return q.late(m, q.r.aftermath(q.w), stat), nil

@@ -74,7 +74,7 @@ func axis(n int, step, mark time.Duration, markText string) string {
 		every = 20
 	}
 	for i := every; i < n; i += every {
-		put(i, FormatDuration(step*time.Duration(i)))
+		put(i, shortDuration(step*time.Duration(i)))
 	}
 	return strings.TrimRight(string(line), " ")
 }

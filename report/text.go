@@ -118,9 +118,9 @@ func (t *text) head() {
 	for _, l := range wrap(Clean(strings.Join(strings.Fields(r.Plan.Intent), " "), 400), t.o.Width) {
 		t.say("%s", l)
 	}
-	ran := FormatDuration(r.Elapsed)
+	ran := shortDuration(r.Elapsed)
 	if r.Elapsed < r.Plan.Duration-100*time.Millisecond {
-		ran += " of " + FormatDuration(r.Plan.Duration)
+		ran += " of " + shortDuration(r.Plan.Duration)
 	}
 	facts := []string{plural64(int64(r.Plan.Clients), "client"), ran}
 	if r.Plan.Target != "" {
@@ -205,12 +205,12 @@ func (t *text) noticed() {
 			tb.add(name, "not reached", "-", "-", "-", "-", "-", "-", "-")
 			continue
 		case !o.Severs:
-			tb.add(name, FormatDuration(o.Began), num(int64(o.Victims)), "-", "-", "-", "-", "-", "-")
+			tb.add(name, shortDuration(o.Began), num(int64(o.Victims)), "-", "-", "-", "-", "-", "-")
 			tb.line("    " + describe(o.Kind) + "; nobody ought to notice, a death under it is a false positive")
 			continue
 		}
 		all := o.sum()
-		t.noticedRow(tb, name, FormatDuration(o.Began), o, &all, o.Groups)
+		t.noticedRow(tb, name, shortDuration(o.Began), o, &all, o.Groups)
 		if len(o.Groups) > 1 {
 			for k := range o.Groups {
 				g := &o.Groups[k]
@@ -282,97 +282,6 @@ func fate(o *Occurrence, g *OccGroup) string {
 		parts = append(parts, "FAILED: "+Clean(o.Failed, 120))
 	}
 	return strings.Join(parts, ", ")
-}
-
-func (t *text) cameBack() {
-	tb := &table{min: []int{16}}
-	tb.add("How hard they came back", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
-	rows := 0
-	for i := range t.r.Occurrences {
-		o := &t.r.Occurrences[i]
-		g := o.sum()
-		n := g.DetectedN()
-		if n == 0 {
-			continue
-		}
-		rows++
-		tries := g.Attempts.Sum()
-		back := func(q float64) string {
-			k := rank(q, n)
-			if k > g.Recovery.N() {
-				return "never"
-			}
-			return FormatDuration(g.Recovery.Rank(k))
-		}
-		tb.add("  "+Clean(o.Name, 24), num(tries), num(g.Attempts.Peak(time.Second))+"/s", digits(float64(tries)/float64(n), 3),
-			num(g.Failed.Total("")), back(0.5), back(0.95), back(0.99), back(1), num(g.Lost))
-		for _, l := range t.picture(o, &g) {
-			tb.line("    " + l)
-		}
-	}
-	switch {
-	case rows > 0:
-		t.table(tb)
-	case len(t.r.Occurrences) > 0:
-		t.heading("How hard they came back")
-		t.say("  nobody had to")
-	}
-}
-
-// picture draws a storm over time and adds what does not fit the columns.
-func (t *text) picture(o *Occurrence, g *OccGroup) (lines []string) {
-	if tries := g.Attempts.Clone(); len(tries) > 0 {
-		ended := never
-		if !o.Instant && o.Ended >= 0 {
-			ended = o.Ended - o.Began
-		}
-		length := max(time.Duration(len(tries))*Tick, ended)
-		cells := t.o.Width - 30
-		step := sparkStep(length, cells)
-		values := tries.Rebin(step)
-		n := min(max(int(length/step)+1, len(values), 20), cells)
-		values = append(values, make([]int64, max(n-len(values), 0))...)
-		top := int64(0)
-		for _, v := range values {
-			top = max(top, v)
-		}
-		lines = append(lines, fmt.Sprintf("%s  top %s in %s", Spark(values, t.o.ASCII), num(top), FormatDuration(step)),
-			axis(n, step, ended, "over"))
-	}
-	since := "the fault's end"
-	if o.Instant {
-		since = "the fault"
-		if o.Recoverable > o.Began {
-			since = "the restart"
-		}
-	} else if o.Recoverable < 0 {
-		since = "their way back: the fault never ended"
-	}
-	parts := []string{fmt.Sprintf("back since %s; down p50 %s, p99 %s, max %s", since, quantileText(g.Downtime, 0.5),
-		quantileText(g.Downtime, 0.99), maxText(g.Downtime))}
-	if g.Downtime.N() == 0 {
-		parts = []string{"nobody came back"}
-	}
-	if g.Handshake.N() > 0 {
-		parts = append(parts, fmt.Sprintf("handshake p50 %s, p99 %s", quantileText(g.Handshake, 0.5), quantileText(g.Handshake, 0.99)))
-	}
-	if s := causeList(&g.Failed); s != "" {
-		parts = append(parts, "failed by "+s)
-	}
-	if _, peak, _ := g.Zombies.Levels(0, forever); peak > 0 {
-		s := num(peak) + " zombies at most"
-		if g.Reap.N() > 0 {
-			s += fmt.Sprintf(", %s reaped by the server: p50 %s, max %s", num(g.Reap.N()), quantileText(g.Reap, 0.5), maxText(g.Reap))
-		}
-		if g.LetGo > 0 {
-			s += fmt.Sprintf(", %s let go when the path healed", num(g.LetGo))
-		}
-		if g.Pending > 0 {
-			s += fmt.Sprintf(", %s never closed", num(g.Pending))
-		}
-		parts = append(parts, s)
-	}
-	return append(lines, flow(parts, t.o.Width-4)...)
 }
 
 // flow joins parts with "; " and breaks lines only between them.

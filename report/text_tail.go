@@ -87,7 +87,9 @@ func (t *text) healthy() {
 		note = plural64(n, "failed attempt") + ": " + causeList(&failed)
 	}
 	t.latencyRow(tb, "  connect", connect, note)
-	t.latencyRow(tb, "  flatline's own timers late", lag, "")
+	if lag.N() > 0 {
+		t.latencyRow(tb, "  flatline's own timers late", lag, "")
+	}
 	t.table(tb)
 
 	line := "  false positives           0"
@@ -109,7 +111,7 @@ func (t *text) healthy() {
 		neverOpened += r.Groups[i].NeverOpened
 		doubled += r.Groups[i].Doubled
 	}
-	clients := []string{fmt.Sprintf("%s open at the end, %s at least", num(int64(open.Value)), num(int64(least.Value)))}
+	clients := []string{fmt.Sprintf("%s open at the end, %s at the lowest", num(int64(open.Value)), num(int64(least.Value)))}
 	for _, x := range []struct {
 		n    int64
 		what string
@@ -159,7 +161,7 @@ func (r *Result) Trust() Trust {
 			t.Suspect += r.Segments[i].Groups[k].Suspect
 		}
 	}
-	if lag.N() == 0 {
+	if lag.N() == 0 && r.Driver != "sim" {
 		t.Doubts = append(t.Doubts, "flatline's own lateness was not measured")
 	}
 	if t.LagP99 >= 100*time.Millisecond {
@@ -188,10 +190,13 @@ func (t *text) trust() {
 	t.heading("How far to trust it")
 	x := t.r.Trust()
 	parts := []string{fmt.Sprintf("own timers late by %s (p99), %s at most", FormatDuration(x.LagP99), FormatDuration(x.LagMax))}
+	if t.r.Driver == "sim" {
+		parts = []string{"simulated: a model of network and server in virtual time, never late"}
+	}
 	if len(t.r.Occurrences) > 0 {
 		parts = append(parts, "faults in force within "+FormatDuration(x.Spread))
 	}
-	parts = append(parts, fmt.Sprintf("latencies to 3 digits, storms to %s", FormatDuration(Tick)))
+	parts = append(parts, fmt.Sprintf("latencies to 3 digits, storms to %s", shortDuration(Tick)))
 	for _, l := range flow(parts, t.o.Width-2) {
 		t.say("  %s", l)
 	}
