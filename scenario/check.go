@@ -14,7 +14,7 @@ type checker struct {
 func newChecker(f *File) *checker {
 	d := &decoder{file: f.path}
 	if f.d != nil {
-		d.lines, d.pos, d.keys = f.d.lines, f.d.pos, f.d.keys
+		d.lines, d.pos, d.keys, d.plain = f.d.lines, f.d.pos, f.d.keys, f.d.plain
 		d.bad = maps.Clone(f.d.bad)
 	} else {
 		d.bad = map[string]bool{}
@@ -39,6 +39,15 @@ func (c *checker) reportKey(path, hint, format string, args ...any) {
 		return
 	}
 	c.report(path, hint, format, args...)
+}
+
+// reportIn is report at a column inside a text that stands plainly in one line of the file.
+func (c *checker) reportIn(path string, column int, hint, format string, args ...any) {
+	at := c.place(path)
+	if !c.bad[path] && c.plain[path] {
+		at.column += column - 1
+	}
+	c.failAt(at, path, hint, format, args...)
 }
 
 func (c *checker) place(path string) position {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/flatline-dev/flatline/chaos"
 )
 
 // The decoder reads a tree of YAML nodes into Go values and, unlike yaml's own, collects every problem with its
@@ -30,6 +32,7 @@ type decoder struct {
 	pos      map[string]position // by path: where the value stands
 	keys     map[string]position // by path: where its key stands
 	bad      map[string]bool     // paths whose value has a problem
+	plain    map[string]bool     // texts without quotes on one line: columns inside them can be told
 	budget   int                 // nodes that may still be visited, so that aliases cannot multiply without end
 	depth    int
 }
@@ -117,7 +120,11 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, tag reflect.
 			return
 		}
 		if n.Kind != yaml.SequenceNode {
-			d.fail(n, path, fmt.Sprintf("write a list: [%s]", short(n)), "%s must be a list, not %s", lastKey(path), kindOf(n))
+			items := short(n)
+			if v.Type().Elem().Kind() == reflect.String {
+				items = strings.Join(strings.Fields(items), ", ")
+			}
+			d.fail(n, path, fmt.Sprintf("write a list: [%s]", items), "%s must be a list, not %s", lastKey(path), kindOf(n))
 			return
 		}
 		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
@@ -160,7 +167,11 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, tag reflect
 		}
 		if words := tag.Get("enum"); words != "" {
 			if known := strings.Split(words, ","); !slices.Contains(known, s) {
-				d.fail(n, path, didYouMean(s, known), "%s cannot be %q", lastKey(path), s)
+				hint := didYouMean(s, known)
+				if slices.ContainsFunc(chaos.Engines, func(e chaos.EngineInfo) bool { return e.Name == s }) {
+					hint = "this build has no " + s + " engine for the network; " + hint
+				}
+				d.fail(n, path, hint, "%s cannot be %q", lastKey(path), s)
 				return
 			}
 		}
@@ -275,7 +286,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 		d.value(c, v.FieldByIndex(f.Index), p, f.Tag)
 	})
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if _, there := d.keys[join(path, key)]; !there && fields[key].Tag.Get("required") == "true" {
+		if _, there := d.keys[join(path, key)]; !there && !d.bad[path] && !d.bad[join(path, key)] && fields[key].Tag.Get("required") == "true" {
 			d.fail(n, join(path, key), fields[key].Tag.Get("hint"), "missing key %q", key)
 		}
 	}
@@ -291,6 +302,9 @@ func (d *decoder) unknown(k *yaml.Node, path, key string, fields map[string]refl
 	hint := didYouMean(key, known)
 	if home := homeOf(key); home != "" && nearest(key, known) == "" {
 		hint = fmt.Sprintf("%q belongs in %s", key, home)
+	}
+	if near := nearest(key, known); near != "" {
+		d.bad[join(path, near)] = true // it is not missing, only misspelt
 	}
 	d.fail(k, join(path, key), hint, "unknown key %q%s", key, where)
 }

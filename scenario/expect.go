@@ -126,6 +126,18 @@ func ParseExpect(text string) (Expect, error) {
 	return e, nil
 }
 
+// columnOf is where the word behind a modifier stands, in characters from 1.
+func columnOf(text, modifier string) int {
+	p := expectParser{text: text}
+	for word, _ := p.next(false); word != ""; word, _ = p.next(false) {
+		if word == modifier {
+			_, at := p.next(false)
+			return utf8.RuneCountInString(text[:at]) + 1
+		}
+	}
+	return 1
+}
+
 type expectParser struct {
 	text string
 	at   int // byte offset
@@ -276,7 +288,7 @@ func (c *checker) expect(path, text string, p *Plan) {
 	}
 	e.Line = c.pos[path].line
 	if e.In != "" && c.clean("clients") && !slices.Contains(p.groupNames(), e.In) {
-		c.report(path, didYouMean(e.In, p.groupNames()), "no client group is called %q", e.In)
+		c.reportIn(path, columnOf(text, "in"), didYouMean(e.In, p.groupNames()), "no client group is called %q", e.In)
 	}
 	if e.During != "" && e.During != "baseline" && e.During != "recovery" && c.clean("chaos") && c.clean("duration") {
 		var windows []string
@@ -290,7 +302,7 @@ func (c *checker) expect(path, text string, p *Plan) {
 		}
 		if !slices.Contains(windows, e.During) {
 			known := append([]string{"baseline", "recovery"}, windows...)
-			c.report(path, didYouMean(e.During, known[:min(len(known), 40)]), "no fault is called %q", e.During)
+			c.reportIn(path, columnOf(text, "during"), didYouMean(e.During, known[:min(len(known), 40)]), "no fault is called %q", e.During)
 		}
 	}
 	p.Expect = append(p.Expect, e)

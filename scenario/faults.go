@@ -40,9 +40,12 @@ func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
 	c.faultDefaults(&f)
 	bad := f.Validate()
 	for _, p := range bad {
+		if p.Field == "clients" {
+			p.Hint = strings.TrimSuffix(p.Hint, ", or choose nodes") // a scenario has no nodes yet
+		}
 		text := p.Field + ": " + p.Msg
 		if strings.HasPrefix(p.Msg, "missing") {
-			c.report(at(p.Field), p.Hint, "%s %s", p.Field, p.Msg)
+			c.report(at(p.Field), p.Hint, "missing key %q: a fault of kind %s needs it", p.Field, f.Kind)
 			continue
 		}
 		c.reportKey(at(p.Field), p.Hint, "%s", text)

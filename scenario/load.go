@@ -42,6 +42,9 @@ func Parse(path string, src []byte) (*File, error) {
 	if d == nil {
 		return nil, problems.err()
 	}
+	if d.bad[""] {
+		return nil, problems.err() // no scenario at all
+	}
 	f.d = d
 	f.intent = intentOf(f.source)
 	c := newChecker(f)
@@ -56,7 +59,7 @@ func Parse(path string, src []byte) (*File, error) {
 // parseInto decodes one YAML document into v. The decoder is nil if the text could not be read at all.
 func parseInto(path string, src []byte, v any) (*decoder, Problems) {
 	d := &decoder{file: path, lines: strings.Split(string(src), "\n"), pos: map[string]position{}, keys: map[string]position{},
-		bad: map[string]bool{}, budget: maxNodes}
+		bad: map[string]bool{}, plain: map[string]bool{}, budget: maxNodes}
 	root, bad := d.read(src)
 	if bad != nil {
 		return nil, Problems{*bad}
@@ -134,8 +137,8 @@ func (d *decoder) syntax(err error) *Problem {
 	p := &Problem{File: d.file, Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
 	m := yamlError.FindStringSubmatch(err.Error())
 	if m == nil || m[1] == "" {
-		if m != nil && strings.HasPrefix(m[2], "unknown anchor") {
-			p.Message = m[2]
+		if m != nil {
+			d.unknownAnchor(p, m[2])
 		}
 		return p
 	}
@@ -157,13 +160,29 @@ func (d *decoder) syntax(err error) *Problem {
 	case strings.Contains(m[2], "did not find expected ',' or"):
 		p.Hint = "a { or [ is not closed, or a comma is missing"
 	case strings.Contains(m[2], "did not find expected key"), strings.Contains(m[2], "did not find expected '-'"):
-		p.Hint = "look for a wrong indentation here or in the line above"
+		p.Hint = "look for a line that is indented otherwise than its neighbours, here or below"
 	case strings.Contains(m[2], "cannot start any token"):
 		p.Hint = "put the text in quotes"
 	case strings.Contains(m[2], "could not find expected ':'"):
 		p.Hint = "a key needs a colon and a space behind it: key: value"
 	}
 	return p
+}
+
+// unknownAnchor finds the place of an alias without anchor, which the library does not tell.
+func (d *decoder) unknownAnchor(p *Problem, msg string) {
+	name, ok := strings.CutPrefix(msg, "unknown anchor '")
+	if name, _, _ = strings.Cut(name, "'"); !ok {
+		return
+	}
+	p.Message = fmt.Sprintf("alias *%s has no anchor &%s in front of it", name, name)
+	p.Hint = "put a text that begins with * in quotes"
+	for i, line := range d.lines {
+		if before, _, found := strings.Cut(line, "*"+name); found {
+			p.Line, p.Column, p.Source = i+1, utf8.RuneCountInString(before)+1, line
+			return
+		}
+	}
 }
 
 // intentOf is the comment that opens the text, without its marks.

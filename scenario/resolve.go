@@ -246,6 +246,9 @@ func (c *checker) duration(f *File, p *Plan) {
 		}
 	case c.bad["duration"]:
 		return
+	case !known && !c.clean("chaos"):
+		c.bad["duration"] = true
+		return
 	case !known:
 		c.report("duration", "add duration: 90s, or give each fault an end: for, or times beside every", "a fault goes on until the end, so the run needs a duration")
 		c.bad["duration"] = true

@@ -48,7 +48,10 @@ func checkTemplate(text string) error {
 			return &unitError{"{{ is not closed", "write {{.Client}}"}
 		}
 		if w := strings.TrimSpace(word); !slices.Contains(templateWords, w) {
-			hint := didYouMean("."+strings.TrimPrefix(w, "."), templateWords)
+			hint := "one of: {{.Client}}, {{.Group}}, {{.Index}}, {{.Seed}}"
+			if near := nearest("."+strings.TrimPrefix(w, "."), templateWords); near != "" {
+				hint = fmt.Sprintf("did you mean {{%s}}?", near)
+			}
 			return &unitError{fmt.Sprintf("{{%s}} is unknown", w), hint}
 		}
 		rest = tail

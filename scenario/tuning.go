@@ -194,7 +194,7 @@ func (c *checker) tuning(path string, t *Tuning) heartbeat.Config {
 			c.reportKey(at("reconnect.jitter_ratio"), "add jitter: ratio", "jitter_ratio belongs to jitter ratio, not %s", jitters[re.Jitter])
 		}
 		if re.Cap > 0 && re.Cap < re.Delay && re.Kind == heartbeat.Exponential {
-			c.report(at("reconnect.cap"), "", "cap %s is below the first delay %s", chaos.FormatDuration(re.Cap), chaos.FormatDuration(re.Delay))
+			c.report(at("reconnect.cap"), "cap: "+chaos.FormatDuration(re.Delay)+" or more", "cap %s is below the first delay %s", chaos.FormatDuration(re.Cap), chaos.FormatDuration(re.Delay))
 		}
 	}
 	return cfg

@@ -49,7 +49,7 @@ var (
 func parseDuration(s string) (time.Duration, error) {
 	if bareNumber.MatchString(s) {
 		n := strings.TrimLeft(s, "+-")
-		return 0, &unitError{fmt.Sprintf("duration %s has no unit", s), fmt.Sprintf("write %ss for seconds or %sms for milliseconds", n, n)}
+		return 0, &unitError{s + " has no unit", fmt.Sprintf("write %ss for seconds or %sms for milliseconds", n, n)}
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
@@ -64,10 +64,10 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, &unitError{fmt.Sprintf("%q is not a duration", s), hint}
 	}
 	if d < 0 {
-		return 0, &unitError{fmt.Sprintf("duration %s is negative", s), ""}
+		return 0, &unitError{s + " is negative", ""}
 	}
 	if d > maxDuration {
-		return 0, &unitError{fmt.Sprintf("duration %s is too long", s), "at most " + chaos.FormatDuration(maxDuration) + ", a week"}
+		return 0, &unitError{s + " is too long", "at most " + chaos.FormatDuration(maxDuration) + ", a week"}
 	}
 	return d, nil
 }
@@ -99,7 +99,7 @@ func parseRate(s string) (float64, error) {
 	if !ok || per == 0 || err != nil {
 		hint := "a rate is a number per second: 1500/s"
 		if bareNumber.MatchString(s) {
-			return 0, &unitError{fmt.Sprintf("rate %s has no unit", s), fmt.Sprintf("write %s/s", s)}
+			return 0, &unitError{s + " has no unit", fmt.Sprintf("write %s/s", s)}
 		}
 		return 0, &unitError{fmt.Sprintf("%q is not a rate", s), hint}
 	}
@@ -121,7 +121,7 @@ func parseSize(s string) (float64, error) {
 	bad := func() (float64, error) {
 		hint := "a size is a number with a unit: 512B, 64KiB, 20kB, 1.5MiB"
 		if bareNumber.MatchString(s) {
-			return 0, &unitError{fmt.Sprintf("size %s has no unit", s), fmt.Sprintf("write %sB for bytes or %sKiB", s, s)}
+			return 0, &unitError{s + " has no unit", fmt.Sprintf("write %sB for bytes or %sKiB", s, s)}
 		}
 		return 0, &unitError{fmt.Sprintf("%q is not a size", s), hint}
 	}
@@ -190,7 +190,7 @@ func parseShare(s string) (float64, error) {
 		if !percent {
 			hint = fmt.Sprintf("write %s%% for a percentage; a bare number is a share of 1", num)
 		}
-		return 0, &unitError{fmt.Sprintf("share %s is more than the whole", s), hint}
+		return 0, &unitError{s + " is more than the whole", hint}
 	}
 	return v, nil
 }

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -249,13 +250,12 @@ func (v *FileLine) decodeNode(d *decoder, n *yaml.Node, path string) {
 		return
 	}
 	*v = FileLine(n.Value)
+	d.plain[path] = n.Style == 0 && strings.Contains(d.line(n.Line), n.Value)
 	if _, err := ParseExpect(n.Value); err != nil {
 		at := position{n.Line, n.Column}
-		if e, ok := err.(*ExpectError); ok && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+		var e *ExpectError
+		if errors.As(err, &e) && d.plain[path] {
 			at.column += e.Column - 1
-			if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
-				at.column++
-			}
 		}
 		d.failAt(at, path, hintOf(err), "%v", err)
 	}
