@@ -184,11 +184,15 @@ type Config struct {
 // every death falls in (lo, hi]. ok is false when silence is never detected.
 //
 // With interval I, timeout T and m misses a path of round-trip time r that dies at a uniformly random moment of the
-// client's cycle is noticed after a time uniform on ((m-1)I + T - r, mI + T] where a received message arms the next beat
-// (r < I where the client's own beat does so as well); on ((m-1)I + T - r, mI + T - r] where the beat is a fixed tick,
-// since the patience runs from a tick that the reply does not move; and on ((m-1)I + T, mI + T] where the server beats.
+// client's cycle is noticed after a time uniform on
+//
+//	((m-1)I + T - r, mI + T]      where a received message arms the next beat (r < I if the client's own beat does, too),
+//	((m-1)I + T - r, mI + T - r]  where the beat is a fixed tick: the reply does not move the tick that goes unanswered
+//	                              (r modulo I instead of r where any message proves life),
+//	((m-1)I + T, mI + T]          where the server beats.
+//
 // What Bounds returns holds for every round trip up to rtt, so it does not take r off the upper end. The jitter of each
-// beat widens both ends. A healthy client whose round trip reaches (m-1)I + T declares its peer dead.
+// beat widens both ends. A client whose round trip reaches (m-1)I + T declares a healthy peer dead.
 func (c *Config) Bounds(rtt time.Duration) (lo, hi time.Duration, ok bool) {
 	if c.Beat.By == Nobody || c.Misses <= 0 || c.Beat.Interval <= 0 {
 		return 0, 0, false
