@@ -90,6 +90,10 @@ type Input struct {
 	Code  uint16
 	Epoch uint32 // which connection; ignored by Start, Deadline, Suspend, Resume and Stop
 	Data  []byte // valid only during Step
+	// Deadline, from a driver with coarse timers: the tick to which it had put off the machine's deadline. A beat is due
+	// then, so that the driver's resolution is no part of a round trip, and its lateness after the tick is. 0: the
+	// machine's own deadline.
+	Tick time.Duration
 }
 
 // OutputKind says what the driver has to do, or what it should record.

@@ -94,7 +94,7 @@ func (m *Machine) Step(now time.Duration, in Input, out []Output) []Output {
 		if m.asleep {
 			return out
 		}
-		return m.tick(now, 0, out)
+		return m.tick(now, min(in.Tick, now), out)
 	}
 	if m.state == Stopped || m.state == Idle {
 		return out
