@@ -107,13 +107,14 @@ expect:
   - recovery.max >= 4s
   - recovery.max <= 4.01s
   - downtime.p50 <= 4.01s`},
+		// Any one second holds 750 attempts with a standard deviation of 24; the worst of some 40 windows stays within four.
 		{"kill rst, full jitter over 4 s: 750 a second", `
 clients: [{count: 3000, profile: heartcheck, reconnect: {jitter: full}}]
 chaos: [{at: 10s, fault: kill, how: rst}]
 duration: 30s
 expect:
   - storm.peak >= 750/s
-  - storm.peak <= 810/s
+  - storm.peak <= 845/s
   - storm.attempts == 3000
   - recovery.p50 > 1.9s
   - recovery.p50 < 2.1s
