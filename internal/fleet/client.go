@@ -16,7 +16,7 @@ type client struct {
 	awake   chan struct{} // closed when the device wakes; nil while it is awake
 	grid    time.Duration // timers wake only at multiples of it; 0: freely
 
-	due  time.Duration // owned by timers
+	due  time.Duration // owned by timers: the tick that serves the deadline
 	slot int32         // owned by timers
 
 	id      int32
@@ -30,21 +30,25 @@ type outputs struct{ buf [16]heartbeat.Output }
 
 var scratch = sync.Pool{New: func() any { return new(outputs) }}
 
-// fire runs the client's due timer.
-func (c *client) fire(due time.Duration) {
+// fire runs the client's due timer at the tick that serves it. Its lag counts from the deadline itself: the resolution
+// of the timers is part of how late the harness is.
+func (c *client) fire(tick time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
 		return
 	}
 	now := c.f.clock()
-	c.f.sink.Lag(now, due)
 	if !c.started {
+		c.f.sink.Lag(now, c.f.plan.Start(int(c.id)))
 		c.started = true
 		c.step(now, heartbeat.Input{Kind: heartbeat.Start})
 		return
 	}
-	c.step(now, heartbeat.Input{Kind: heartbeat.Deadline})
+	if due := c.deadline(); due <= now { // otherwise an input has moved it meanwhile
+		c.f.sink.Lag(now, due)
+	}
+	c.step(now, heartbeat.Input{Kind: heartbeat.Deadline, Tick: tick})
 }
 
 // input hands the machine something that happened outside of it.
@@ -94,13 +98,16 @@ func (c *client) step(now time.Duration, in heartbeat.Input) {
 	c.arm()
 }
 
-// arm sets the timer to the machine's deadline, or to the tick of the grid that follows it.
-func (c *client) arm() {
+// arm sets the timer.
+func (c *client) arm() { c.f.timers.set(c, c.deadline()) }
+
+// deadline is the machine's, or the tick of the device's grid that follows it.
+func (c *client) deadline() time.Duration {
 	at := c.machine.Deadline()
 	if c.grid > 0 && at != heartbeat.None {
 		at = (at + c.grid - 1) / c.grid * c.grid
 	}
-	c.f.timers.set(c, at)
+	return at
 }
 
 func (c *client) link(epoch uint32) *link {

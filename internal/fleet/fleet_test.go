@@ -187,7 +187,7 @@ func TestHeartbeats(t *testing.T) {
 	before := runtime.NumGoroutine()
 	sink := newTally()
 	const n = 300
-	f, stop := start(t, planOf(t, fmt.Sprintf(fast, n)), Options{Sink: sink, URL: url, Quantum: DefaultQuantum})
+	f, stop := start(t, planOf(t, fmt.Sprintf(fast, n)), Options{Sink: sink, URL: url, Quantum: DefaultQuantum(n)})
 	waitFor(t, func() bool { return sink.count(heartbeat.Replied) >= 5*n })
 	if open := open(f); open != n {
 		t.Errorf("%d clients are open, want %d", open, n)

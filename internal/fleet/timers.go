@@ -8,9 +8,9 @@ import (
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
-// timers holds the next deadline of every client in a 4-ary heap ordered by (time, client), and calls the due ones from
-// one goroutine. It wakes at most once per quantum, however many clients there are, so that the cost of waking does not
-// grow with them; with quantum 0 every deadline is met to the resolution of the runtime's timers.
+// timers holds the next deadline of every client in a 4-ary heap ordered by (tick, client), and calls the due ones from
+// one goroutine. A deadline is put off to the next multiple of the quantum, so that one wake-up serves several clients and
+// its cost does not grow with them; with quantum 0 every deadline is met to the resolution of the runtime's timers.
 type timers struct {
 	mu      sync.Mutex
 	heap    []*client
@@ -25,6 +25,9 @@ func newTimers(n int, quantum time.Duration) *timers {
 
 // set moves the client's deadline; heartbeat.None removes it.
 func (t *timers) set(c *client, at time.Duration) {
+	if q := t.quantum; q > 0 && at < heartbeat.None-q {
+		at = (at + q - 1) / q * q
+	}
 	t.mu.Lock()
 	if at == c.due && c.slot >= 0 {
 		t.mu.Unlock()
@@ -75,7 +78,7 @@ func (t *timers) remove(c *client) {
 	}
 }
 
-// popDue takes every client whose deadline is at or before now out of the heap, earliest first.
+// popDue takes every client whose tick is at or before now out of the heap, earliest first.
 func (t *timers) popDue(now time.Duration, due []expired) []expired {
 	t.mu.Lock()
 	for len(t.heap) > 0 && t.heap[0].due <= now {
@@ -93,44 +96,29 @@ func (t *timers) popDue(now time.Duration, due []expired) []expired {
 }
 
 type expired struct {
-	c   *client
-	due time.Duration
+	c    *client
+	tick time.Duration
 }
 
 // run calls fire for each due client until ctx ends.
-func (t *timers) run(ctx context.Context, clock func() time.Duration, fire func(c *client, due time.Duration)) {
+func (t *timers) run(ctx context.Context, clock func() time.Duration, fire func(c *client, tick time.Duration)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var due []expired
-	for {
-		began := clock()
-		due = t.popDue(began, due[:0])
+	for ctx.Err() == nil {
+		due = t.popDue(clock(), due[:0])
 		for _, e := range due {
-			fire(e.c, e.due)
+			fire(e.c, e.tick)
 		}
 		clear(due)
 		t.mu.Lock()
 		next := t.wakeAt
 		t.mu.Unlock()
-		now := clock()
 		wait := time.Hour
 		if next != heartbeat.None {
-			wait = next - now
-		}
-		if rest := t.quantum - (now - began); wait < rest {
-			wait = rest
-			timer.Reset(wait)
-			select { // an earlier deadline would not shorten this wait
-			case <-timer.C:
-				continue
-			case <-ctx.Done():
-				return
-			}
+			wait = next - clock()
 		}
 		if wait <= 0 {
-			if ctx.Err() != nil {
-				return
-			}
 			continue
 		}
 		timer.Reset(wait)
@@ -138,7 +126,6 @@ func (t *timers) run(ctx context.Context, clock func() time.Duration, fire func(
 		case <-timer.C:
 		case <-t.kick:
 		case <-ctx.Done():
-			return
 		}
 	}
 }
