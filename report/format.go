@@ -34,7 +34,7 @@ func FormatValue(v float64, u scenario.Unit) string {
 	return grouped(v)
 }
 
-// FormatDuration writes a latency with three significant digits: 6.51 s, 0.21 ms, 2 m 05 s.
+// FormatDuration writes a latency with three significant digits, two below a millisecond: 6.51 s, 0.21 ms, 2 m 05 s.
 func FormatDuration(d time.Duration) string { return FormatSeconds(d.Seconds()) }
 
 // shortDuration is FormatDuration without trailing zeros, for what was set rather than measured: 6 s.
@@ -51,8 +51,10 @@ func FormatSeconds(s float64) string {
 	switch a := math.Abs(s); {
 	case a == 0:
 		return "0 s"
-	case a < 1e-4:
-		return digits(s*1e6, 3) + " µs"
+	case a < 0.995e-4:
+		return digits(s*1e6, 2) + " µs"
+	case a < 0.995e-3:
+		return digits(s*1e3, 2) + " ms"
 	case a < 0.9995:
 		return digits(s*1e3, 3) + " ms"
 	case a < 119.95:

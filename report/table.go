@@ -8,8 +8,7 @@ import (
 // table lays rows out in columns. The first column is aligned to the left, the others to the right; a row of one cell
 // that is no heading runs over all columns.
 type table struct {
-	rows [][]string
-	min  []int // least width of each column
+	rows [][]string // the first one is the heading
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
@@ -17,8 +16,9 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 // line adds text that is not part of any column.
 func (t *table) line(text string) { t.rows = append(t.rows, []string{text}) }
 
-func (t *table) lines() []string {
-	widths := append([]int(nil), t.min...)
+// lines lays the table out in at most width characters, as far as cutting the first column can do that.
+func (t *table) lines(width int) []string {
+	var widths []int
 	for _, r := range t.rows {
 		if len(r) == 1 {
 			continue
@@ -30,6 +30,13 @@ func (t *table) lines() []string {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
+	total := -2
+	for _, w := range widths {
+		total += w + 2
+	}
+	if total > width && len(widths) > 0 {
+		widths[0] = max(widths[0]-(total-width), 12)
+	}
 	out := make([]string, 0, len(t.rows))
 	for _, r := range t.rows {
 		if len(r) == 1 {
@@ -38,6 +45,9 @@ func (t *table) lines() []string {
 		}
 		var b strings.Builder
 		for i, c := range r {
+			if i == 0 {
+				c = cut(c, widths[0])
+			}
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
 			if i == 0 {
 				b.WriteString(c + pad)
@@ -48,4 +58,12 @@ func (t *table) lines() []string {
 		out = append(out, strings.TrimRight(b.String(), " "))
 	}
 	return out
+}
+
+// cut shortens s to n characters.
+func cut(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
 }

@@ -63,12 +63,12 @@ func (t *text) say(format string, a ...any) { fmt.Fprintf(t.w, format+"\n", a...
 
 func (t *text) heading(s string) { t.say("\n%s", t.paint(bold, s)) }
 
-// table prints a table whose first row is its heading.
-func (t *text) table(tb *table) {
-	for i, l := range tb.lines() {
+// table prints a table under a title.
+func (t *text) table(title string, tb *table) {
+	t.heading(title)
+	for i, l := range tb.lines(t.o.Width) {
 		if i == 0 {
-			t.heading(l)
-			continue
+			l = t.paint(faint, l)
 		}
 		t.say("%s", l)
 	}
@@ -194,18 +194,17 @@ func (o *Occurrence) sum() OccGroup {
 }
 
 func (t *text) noticed() {
-	tb := &table{min: []int{16}}
-	tb.add("How long until they noticed", "at", "affected", "noticed", "p50", "p99", "max", "expected", "undetected")
-	notes := 0
+	tb := &table{}
+	tb.add("  fault", "at", "hit", "noticed", "by", "p50", "p99", "max", "bound", "missed")
 	for i := range t.r.Occurrences {
 		o := &t.r.Occurrences[i]
 		name := "  " + Clean(o.Name, 24)
 		switch {
 		case o.Began < 0:
-			tb.add(name, "not reached", "-", "-", "-", "-", "-", "-", "-")
+			tb.add(name, "never", "-", "-", "-", "-", "-", "-", "-", "-")
 			continue
 		case !o.Severs:
-			tb.add(name, shortDuration(o.Began), num(int64(o.Victims)), "-", "-", "-", "-", "-", "-")
+			tb.add(name, shortDuration(o.Began), num(int64(o.Victims)), "-", "-", "-", "-", "-", "-", "-")
 			tb.line("    " + describe(o.Kind) + "; nobody ought to notice, a death under it is a false positive")
 			continue
 		}
@@ -220,11 +219,10 @@ func (t *text) noticed() {
 		if len(all.causes()) > 1 {
 			for _, c := range all.causes() {
 				h := all.Detected[c]
-				tb.add("    by "+c.String(), "", "", num(h.N()), quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), "", "")
+				tb.add("    "+c.String(), "", "", num(h.N()), "", quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), "", "")
 			}
 		}
 		if note := fate(o, &all); note != "" {
-			notes++
 			tb.line("    " + note)
 		}
 	}
@@ -233,26 +231,29 @@ func (t *text) noticed() {
 		t.say("  no faults")
 		return
 	}
-	t.table(tb)
+	t.table("How long until they noticed", tb)
 }
 
 func (t *text) noticedRow(tb *table, name, at string, o *Occurrence, g *OccGroup, groups []OccGroup) {
 	h := g.Detected.Merged("")
-	expected := "-"
+	within := "-"
 	if silent(o) {
 		same := true
 		for i := range groups {
 			same = same && bound(&t.r.Plan.Groups[groups[i].Group]) == bound(&t.r.Plan.Groups[groups[0].Group])
 		}
 		if same && len(groups) > 0 {
-			expected = bound(&t.r.Plan.Groups[groups[0].Group])
+			within = bound(&t.r.Plan.Groups[groups[0].Group])
 		}
 	}
-	noticed := num(h.N())
-	if c := g.causes(); len(c) == 1 {
-		noticed += " " + c[0].String()
+	by := "-"
+	switch c := g.causes(); {
+	case len(c) == 1:
+		by = c[0].String()
+	case len(c) > 1:
+		by = "several"
 	}
-	tb.add(name, at, num(g.Affected), noticed, quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), expected, num(g.Undetected))
+	tb.add(name, at, num(g.Affected), num(h.N()), by, quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), within, num(g.Undetected))
 }
 
 // describe says what a degrading fault does.

@@ -14,8 +14,8 @@ const maxPictures = 12
 const maxGroups = 6
 
 func (t *text) cameBack() {
-	tb := &table{min: []int{16}}
-	tb.add("How hard they came back", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
+	tb := &table{}
+	tb.add("  fault", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
 	rows := 0
 	for i := range t.r.Occurrences {
 		o := &t.r.Occurrences[i]
@@ -55,7 +55,7 @@ func (t *text) cameBack() {
 	}
 	switch {
 	case rows > 0:
-		t.table(tb)
+		t.table("How hard they came back", tb)
 	case len(t.r.Occurrences) > 0:
 		t.heading("How hard they came back")
 		t.say("  nobody had to")

@@ -64,8 +64,8 @@ func (t *text) healthy() {
 			sent += g.Sent
 		}
 	})
-	tb := &table{min: []int{26}}
-	tb.add("The rest of the time", "n", "p50", "p90", "p99", "p99.9", "max")
+	tb := &table{}
+	tb.add("  "+strings.Repeat(" ", 24), "n", "p50", "p90", "p99", "p99.9", "max")
 	note := ""
 	if sent > 0 || unanswered > 0 {
 		note = fmt.Sprintf("%s sent, %s unanswered", plural64(sent, "beat"), num(unanswered))
@@ -90,7 +90,7 @@ func (t *text) healthy() {
 	if lag.N() > 0 {
 		t.latencyRow(tb, "  flatline's own timers late", lag, "")
 	}
-	t.table(tb)
+	t.table("The rest of the time", tb)
 
 	line := "  false positives           0"
 	if n := mistakes.Total(""); n > 0 {
