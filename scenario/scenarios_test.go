@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
 // scenarioFiles are the ready scenarios of the repository.
@@ -81,10 +80,15 @@ func TestReadyScenarios(t *testing.T) {
 }
 
 // planOptions compare plans by what they run.
-var planOptions = cmp.Options{cmpopts.IgnoreUnexported(Plan{}, Group{}, heartbeat.Pattern{}), cmpopts.EquateEmpty()}
+var planOptions = cmp.Options{
+	cmpopts.IgnoreUnexported(Plan{}, Group{}), cmpopts.EquateEmpty(),
+	cmp.Comparer(func(a, b *regexp.Regexp) bool {
+		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
+	}),
+}
 
 func TestPlanTravelsAsJSON(t *testing.T) {
-	for _, path := range scenarioFiles(t) {
+	for _, path := range append(scenarioFiles(t), "testdata/good/everything.yaml") {
 		p := plan(t, path)
 		text, err := json.Marshal(p)
 		if err != nil {
