@@ -130,7 +130,7 @@ func (v *liveView) view(now time.Duration, l report.LiveStats, width int) []stri
 		fmt.Sprintf("clients   %s", v.states(l, max(width-10, 10))),
 		fmt.Sprintf("          open %d · suspect %d · back-off %d · connecting %d · of %d", l.States[heartbeat.Open], l.States[heartbeat.Suspect],
 			l.States[heartbeat.Backoff]+l.States[heartbeat.Closing], l.States[heartbeat.Connecting], v.plan.Clients),
-		fmt.Sprintf("attempts  %s  %d/s now, %d failed", report.Spark(l.History, min(len(l.History), max(width-40, 10))), l.Attempts, l.Failed),
+		fmt.Sprintf("attempts  %s  %d/s now, %d failed", report.Spark(l.History, false), l.Attempts, l.Failed),
 		fmt.Sprintf("noticed   %d deaths detected, %d false positives", l.Detections, l.FalsePositives),
 		fmt.Sprintf("rtt       p50 %s · p99 %s · max %s    harness lag max %s", milli(l.RTT50), milli(l.RTT99), milli(l.RTTMax), milli(l.LagMax)),
 	}

@@ -98,7 +98,7 @@ func (a *app) print(r *report.Result, o *outputFlags) error {
 
 // verdictExit is the contract of exit codes.
 func verdictExit(r *report.Result) error {
-	if code := r.ExitCode(); code != exitPass {
+	if code := r.Verdict.Exit; code != exitPass {
 		return exitWith(code)
 	}
 	return nil

@@ -166,7 +166,7 @@ func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session,
 	}
 	var err error
 	s.fleet, err = fleet.New(plan, fleet.Options{
-		Sink: s.rec, Clock: s.clock, URL: target.url, Path: path, Engines: engines, Quantum: fleet.DefaultQuantum,
+		Sink: s.rec, Clock: s.clock, URL: target.url, Path: path, Engines: engines, Quantum: fleet.DefaultQuantum(plan.Clients),
 	})
 	return s, err
 }
