@@ -35,7 +35,7 @@ var scratch = sync.Pool{New: func() any { return new(outputs) }}
 func (c *client) fire(tick time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped {
+	if c.stopped || c.awake != nil { // wake looks after what falls due in the sleep
 		return
 	}
 	now := c.f.clock()
@@ -99,7 +99,11 @@ func (c *client) step(now time.Duration, in heartbeat.Input) {
 }
 
 // arm sets the timer.
-func (c *client) arm() { c.f.timers.set(c, c.deadline()) }
+func (c *client) arm() {
+	if c.started { // until then it is set to the start
+		c.f.timers.set(c, c.deadline())
+	}
+}
 
 // deadline is the machine's, or the tick of the device's grid that follows it.
 func (c *client) deadline() time.Duration {
@@ -150,7 +154,12 @@ func (c *client) wake() {
 		return
 	}
 	if !c.stopped {
-		c.step(c.f.clock(), heartbeat.Input{Kind: heartbeat.Resume})
+		now := c.f.clock()
+		c.step(now, heartbeat.Input{Kind: heartbeat.Resume})
+		if !c.started && c.f.plan.Start(int(c.id)) <= now {
+			c.started = true
+			c.step(now, heartbeat.Input{Kind: heartbeat.Start})
+		}
 	}
 	close(c.awake)
 	c.awake = nil

@@ -48,6 +48,7 @@ func (f *Fleet) dial(c *client, epoch uint32, older *link, now time.Duration) *l
 		defer f.wg.Done()
 		defer cancel()
 		ws, err := f.connect(ctx, l, now)
+		c.whenAwake()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		l.cancel = nil

@@ -36,33 +36,54 @@ func (s *sim) start(id int32) {
 // step runs the machine, carries out and notes what it says, and arms its next deadline.
 func (s *sim) step(id int32, in heartbeat.Input) {
 	c := &s.clients[id]
-	out := c.machine.Step(s.now, in, s.scratch[:0])
-	s.scratch = out[:0]
-	for i := range out {
-		o := &out[i]
-		s.sink.Output(s.now, int(id), o)
-		switch o.Kind {
-		case heartbeat.Dial:
-			s.dial(id, o.Epoch)
-		case heartbeat.Send:
-			if x := s.find(id, o.Epoch); x >= 0 {
-				s.sendUp(x, frame{wire: wire(o.Frame), payload: s.payloads.intern(o.Payload)})
-			}
-		case heartbeat.SendBye:
-			if x := s.find(id, o.Epoch); x >= 0 {
-				s.sendUp(x, frame{wire: wClose, code: o.Code})
-			}
-		case heartbeat.Abandon:
-			if x := s.find(id, o.Epoch); x >= 0 {
-				s.closeSocket(x)
+	for {
+		out := c.machine.Step(s.now, in, s.scratch[:0])
+		s.scratch = out[:0]
+		failed := uint32(0)
+		for i := range out {
+			if !s.output(id, &out[i]) {
+				failed = out[i].Epoch
 			}
 		}
+		if failed == 0 {
+			break
+		}
+		in = heartbeat.Input{Kind: heartbeat.WriteFail, Epoch: failed}
 	}
 	if st := c.machine.State(); st != c.state {
 		c.state = st
 		s.sink.State(s.now, int(id), st)
 	}
 	s.arm(id)
+}
+
+// output notes what the machine says and carries it out. It is false if a write failed.
+func (s *sim) output(id int32, o *heartbeat.Output) bool {
+	s.sink.Output(s.now, int(id), o)
+	switch o.Kind {
+	case heartbeat.Dial:
+		s.dial(id, o.Epoch)
+		return true
+	case heartbeat.Send, heartbeat.SendBye, heartbeat.Abandon:
+	default:
+		return true
+	}
+	i := s.find(id, o.Epoch)
+	if i < 0 {
+		return true
+	}
+	switch o.Kind {
+	case heartbeat.Send:
+		if s.conns.at(i).over { // a device that slept through the kill finds out by writing
+			return false
+		}
+		s.sendUp(i, frame{wire: wire(o.Frame), payload: s.payloads.intern(o.Payload)})
+	case heartbeat.SendBye:
+		s.sendUp(i, frame{wire: wClose, code: o.Code})
+	case heartbeat.Abandon:
+		s.closeSocket(i)
+	}
+	return true
 }
 
 // deadline is when the client's timer should fire.
@@ -93,8 +114,8 @@ func (s *sim) timer(id int32, at time.Duration) {
 		return
 	}
 	c.timer = heartbeat.None
-	if c.deadline() <= s.now {
-		s.step(id, heartbeat.Input{Kind: heartbeat.Deadline})
+	if tick := c.deadline(); tick <= s.now {
+		s.step(id, heartbeat.Input{Kind: heartbeat.Deadline, Tick: tick})
 		return
 	}
 	s.arm(id)

@@ -17,7 +17,8 @@
 //
 // # What it leaves out
 //
-//   - CPU, memory and sockets: no machine is ever too slow, short of ports or of descriptors, and a write never fails.
+//   - CPU, memory and sockets: no machine is ever too slow, short of ports or of descriptors. A write fails only where a
+//     kill has ended the connection.
 //   - TCP below the byte stream: windows, congestion, retransmission timers. What a blackhole held arrives at the moment
 //     it heals, where a real kernel waits for its next retransmission. Faults on packets (drop, duplicate, reorder,
 //     corrupt) are refused.

@@ -141,7 +141,7 @@ func (s *sim) sendUp(i int32, f frame) {
 func (s *sim) arrived(i int32, f frame) {
 	if x := s.conns.at(i); x.left {
 		if x.zombie && f.wire >= wFIN { // whoever watches the abandoned socket sees that the server let go
-			s.endZombie(i, true)
+			s.endZombie(i, x.cut || s.clients[x.client].path.holds(up))
 		}
 		return
 	}

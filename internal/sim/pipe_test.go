@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -39,7 +41,27 @@ func (s *pipeServer) dial(context.Context, int, string, string) (net.Conn, error
 	k := &socket{Conn: far, server: s, gone: make(chan struct{})}
 	s.wg.Go(k.pump)
 	s.wg.Go(func() { s.serve(k) })
-	return near, nil
+	return &kernel{Conn: near}, nil
+}
+
+// kernel is the client's end. Like a kernel it takes what is written to a peer that has closed; that the connection is
+// over shows in a read.
+type kernel struct {
+	net.Conn
+	closed atomic.Bool
+}
+
+func (k *kernel) Write(b []byte) (int, error) {
+	n, err := k.Conn.Write(b)
+	if errors.Is(err, io.ErrClosedPipe) && !k.closed.Load() {
+		return len(b), nil
+	}
+	return n, err
+}
+
+func (k *kernel) Close() error {
+	k.closed.Store(true)
+	return k.Conn.Close()
 }
 
 func (s *pipeServer) freeze(by int) {
