@@ -273,7 +273,7 @@ func TestDrainOfADeafClient(t *testing.T) {
 		if n := s.Stats(); n.Open != 1 {
 			t.Errorf("closed early: %+v", n)
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		if n := s.Stats(); n.Open != 0 || n.Closed["drained"] != 1 {
 			t.Errorf("%+v", n)
