@@ -85,7 +85,7 @@ func (m *Machine) Step(now time.Duration, in Input, out []Output) []Output {
 	case Stop:
 		return m.stop(out)
 	case Suspend:
-		m.asleep = m.state != Stopped
+		m.asleep = true
 		return out
 	case Resume:
 		m.asleep = false

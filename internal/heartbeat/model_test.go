@@ -330,6 +330,9 @@ func (d *model) output(o Output, ends *conn) {
 		if n := d.cfg.Reconnect.MaxAttempts; o.Dur < 0 || o.N < 1 || n > 0 && o.N > n {
 			t.Fatalf("%s of %d", o.text(), n)
 		}
+		if r := &d.cfg.Reconnect; o.N == 1 && r.Jitter == Decorrelated && r.Kind != List && o.Dur > times(r.Delay, 3) {
+			t.Fatalf("%s: the first is below 3 x %v", o.text(), r.Delay)
+		}
 	case Replied:
 		d.beats.replied++
 		if o.Dur < 0 || o.Due+o.Dur != d.now {
