@@ -2,9 +2,6 @@ package scenario
 
 import (
 	"math"
-	"os"
-	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -265,100 +262,5 @@ func TestResources(t *testing.T) {
 	r := p.Resources()
 	if r.Zombies != 330 || r.Descriptors != 1000+330+descriptorSlack || r.PortsPerSource != 1330 || r.Sources != 1 {
 		t.Errorf("%+v", r)
-	}
-}
-
-func TestLoad(t *testing.T) {
-	dir := t.TempDir()
-	big := filepath.Join(dir, "big.yaml")
-	w, err := os.Create(big)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Truncate(100 << 20); err != nil { // sparse: 100 MB that cost nothing
-		t.Fatal(err)
-	}
-	w.Close()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err = Load(big)
-	runtime.ReadMemStats(&after)
-	if err == nil || !strings.Contains(err.Error(), "too large") {
-		t.Errorf("a file of 100 MB: %v", err)
-	}
-	if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 {
-		t.Errorf("reading it took %d bytes", used)
-	}
-	if _, err := Load(filepath.Join(dir, "absent.yaml")); !os.IsNotExist(err) {
-		t.Errorf("an absent file: %v", err)
-	}
-	if _, err := Parse("x", []byte{0x7f, 'E', 'L', 'F', 0, 1}); err == nil || !strings.Contains(err.Error(), "not a text file") {
-		t.Errorf("a binary: %v", err)
-	}
-}
-
-// An alias may repeat a value, and cannot multiply without end.
-func TestAliases(t *testing.T) {
-	p := planOf(t, "target: {serve: {}}\nclients:\n  - {group: a, count: 1, profile: heartcheck, reconnect: &r {jitter: full}}\n  - {group: b, count: 1, profile: heartcheck, reconnect: *r}\n")
-	if p.Groups[1].Config.Reconnect.Jitter != heartbeat.Full {
-		t.Error("the alias was not followed")
-	}
-	bomb := "target: {serve: {}}\nclients:\n  - &g {group: a, count: 1, profile: heartcheck, opening: {steps: &s [" + strings.Repeat("{send: x},", 5000) + "]}}\n" +
-		strings.Repeat("  - *g\n", 1000)
-	if _, err := Parse("x", []byte(bomb)); err == nil || !strings.Contains(err.Error(), "too many values") {
-		t.Errorf("%d bytes that mean five million values: %.200v", len(bomb), err)
-	}
-	if _, err := Parse("x", []byte("target: &a {serve: *a}\n")); err == nil {
-		t.Error("accepted an alias inside its own anchor")
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	for _, m := range Metrics {
-		if m.Doc == "" || m.Unit == "" {
-			t.Errorf("%s has no meaning or no unit", m.Name)
-		}
-		if got, ok := LookupMetric(m.Name); !ok || !reflect.DeepEqual(got, m) {
-			t.Errorf("%s is not found", m.Name)
-		}
-		if m.Histogram != "" && m.Histogram+"."+m.Share() != m.Name {
-			t.Errorf("%s: histogram %s, share %s", m.Name, m.Histogram, m.Share())
-		}
-	}
-	if m, _ := LookupMetric("detection.count"); m.Unit != Count {
-		t.Errorf("detection.count is in %s", m.Unit)
-	}
-}
-
-func TestHolds(t *testing.T) {
-	for text, want := range map[string][3]bool{ // for 1, 2 and 3
-		"detection.count < 2":  {true, false, false},
-		"detection.count <= 2": {true, true, false},
-		"detection.count == 2": {false, true, false},
-		"detection.count >= 2": {false, true, true},
-		"detection.count > 2":  {false, false, true},
-	} {
-		e, err := ParseExpect(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := [3]bool{e.Holds(1), e.Holds(2), e.Holds(3)}; got != want || e.Holds(math.NaN()) {
-			t.Errorf("%s: %v", text, got)
-		}
-	}
-}
-
-func TestExpectNamesResolve(t *testing.T) {
-	p := planOf(t, small+"chaos: [{at: 12s, for: 20s, fault: blackhole}, {at: 60s, every: 10s, times: 2, fault: kill}]\nexpect:\n"+
-		"  - detection.count > 0 during fault1\n  - detection.count > 0 during kill#2\n  - detection.count > 0 by close frame\n")
-	var got []string
-	for _, e := range p.Expect {
-		got = append(got, e.During+"/"+e.By)
-	}
-	if want := []string{"blackhole/", "kill#2/", "/close frame"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if p.Expect[0].Line != 5 {
-		t.Errorf("line %d, want 5", p.Expect[0].Line)
 	}
 }

@@ -2,10 +2,7 @@ package scenario
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -75,89 +72,6 @@ func (c *checker) resolve(f *File) *Plan {
 		p.Warnings = p.warn()
 	}
 	return p
-}
-
-func (c *checker) target(w *FileTarget) Target {
-	t := Target{URL: w.URL, Command: w.Command, PID: value(w.PID, 0), Ready: time.Duration(value(w.Ready, Duration(DefaultReady))),
-		CA: w.CA, Insecure: w.Insecure}
-	if w.Serve != nil {
-		s := w.Serve
-		t.Serve = &Serve{Beat: time.Duration(value(s.Beat, 0)), BeatFrame: heartbeat.Ping, BeatText: value(s.BeatText, "ping"),
-			Reap: time.Duration(value(s.Reap, 0)), Handshakes: float64(value(s.Handshakes, 0)), Backlog: value(s.Backlog, 0),
-			MaxClients: value(s.MaxClients, 0), Reply: s.Reply}
-		if s.BeatFrame == "text" {
-			t.Serve.BeatFrame = heartbeat.Text
-		}
-		if t.Serve.Reply == "" {
-			t.Serve.Reply = "echo"
-		}
-		for _, key := range []string{"url", "command", "pid"} {
-			if c.written("target." + key) {
-				c.reportKey("target."+key, "remove one of them", "serve and %s exclude each other", key)
-			}
-		}
-		if s.Beat != nil && *s.Beat > 0 && *s.Beat < Duration(time.Millisecond) {
-			c.report("target.serve.beat", "at least 1ms", "beat %s is too short", *s.Beat)
-		}
-		if (s.BeatText != nil || s.BeatFrame != "") && t.Serve.Beat == 0 {
-			key := "target.serve.beat_frame"
-			if s.BeatText != nil {
-				key = "target.serve.beat_text"
-			}
-			c.reportKey(key, "add beat: 25s", "the server does not beat without an interval")
-		}
-		return t
-	}
-	if c.bad["target.serve"] {
-		return t
-	}
-	switch {
-	case len(t.Command) > 0 && t.PID != 0:
-		c.reportKey("target.pid", "remove one of them", "command and pid exclude each other")
-	case c.written("target.command") && len(t.Command) == 0 && c.clean("target.command"):
-		c.report("target.command", "command: [node, server.js]", "command is empty")
-	case t.URL == "" && len(t.Command) > 0:
-		c.reportKey("target.command", "add url: ws://127.0.0.1:8080/", "command needs the url that the started server listens on")
-	case t.URL == "" && t.PID != 0:
-		c.reportKey("target.pid", "add url: ws://127.0.0.1:8080/", "pid needs the url that the process listens on")
-	case t.URL == "":
-		c.report("target", "target: {serve: {}} for the embedded server, or target: {url: wss://...}", "target names no server")
-	}
-	if t.URL != "" {
-		c.url("target.url", t.URL)
-	}
-	if len(t.Command) > 0 && t.Command[0] == "" {
-		c.report("target.command[0]", "command: [node, server.js]", "command has no program")
-	}
-	return t
-}
-
-// url checks an address, whose template was not filled in yet.
-func (c *checker) url(path, text string) {
-	if err := checkTemplate(text); err != nil {
-		c.report(path, hintOf(err), "url: %v", err)
-		return
-	}
-	u, err := url.Parse(render(text, clientVars{}))
-	if err != nil {
-		c.report(path, "url: ws://127.0.0.1:8080/", "%v", strings.TrimPrefix(err.Error(), "parse "))
-		return
-	}
-	switch u.Scheme {
-	case "ws", "wss":
-	case "http", "https":
-		c.report(path, fmt.Sprintf("write ws%s://%s%s", strings.TrimPrefix(u.Scheme, "http"), u.Host, u.Path), "url scheme %s is not WebSocket", u.Scheme)
-		return
-	default:
-		c.report(path, "url: ws://127.0.0.1:8080/ or wss://...", "url %q does not begin with ws:// or wss://", text)
-		return
-	}
-	if u.Hostname() == "" {
-		c.report(path, "url: ws://127.0.0.1:8080/", "url %q has no host", text)
-	}
-	if u.Fragment != "" || u.User != nil {
-		c.report(path, "for credentials use headers: {Authorization: ...}", "a WebSocket url has neither user nor fragment")
-	}
 }
 
 func (c *checker) groups(f *File, p *Plan) {
@@ -350,43 +264,4 @@ func firstDelay(r *heartbeat.Reconnect) time.Duration {
 		d += time.Duration(float64(d) * r.JitterRatio)
 	}
 	return d
-}
-
-// sources spreads the clients of a loopback target over local addresses where sources is auto or absent.
-func (c *checker) sources(f *File, p *Plan) {
-	auto := 0
-	for i := range f.Clients {
-		if s := f.Clients[i].Sources; s == nil || s.Auto {
-			auto += p.Groups[i].Count
-			p.Groups[i].autoSources = true
-		} else {
-			p.Groups[i].Sources = s.List
-		}
-	}
-	n := (auto + ClientsPerSource - 1) / ClientsPerSource
-	if n <= 1 || runtime.GOOS != "linux" || !p.loopback() {
-		return
-	}
-	var list []string
-	for i := range n {
-		list = append(list, fmt.Sprintf("127.0.0.%d", i+1))
-	}
-	for i := range p.Groups {
-		if p.Groups[i].autoSources {
-			p.Groups[i].Sources = list
-		}
-	}
-}
-
-// loopback reports whether the target listens on this machine's IPv4 loopback.
-func (p *Plan) loopback() bool {
-	if p.Target.Serve != nil {
-		return true
-	}
-	u, err := url.Parse(render(p.Target.URL, clientVars{}))
-	if err != nil {
-		return false
-	}
-	a, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || err == nil && a.Is4() && a.IsLoopback()
 }

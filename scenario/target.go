@@ -1,0 +1,93 @@
+package scenario
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+)
+
+func (c *checker) target(w *FileTarget) Target {
+	t := Target{URL: w.URL, Command: w.Command, PID: value(w.PID, 0), Ready: time.Duration(value(w.Ready, Duration(DefaultReady))),
+		CA: w.CA, Insecure: w.Insecure}
+	if w.Serve != nil {
+		s := w.Serve
+		t.Serve = &Serve{Beat: time.Duration(value(s.Beat, 0)), BeatFrame: heartbeat.Ping, BeatText: value(s.BeatText, "ping"),
+			Reap: time.Duration(value(s.Reap, 0)), Handshakes: float64(value(s.Handshakes, 0)), Backlog: value(s.Backlog, 0),
+			MaxClients: value(s.MaxClients, 0), Reply: s.Reply}
+		if s.BeatFrame == "text" {
+			t.Serve.BeatFrame = heartbeat.Text
+		}
+		if t.Serve.Reply == "" {
+			t.Serve.Reply = "echo"
+		}
+		for _, key := range []string{"url", "command", "pid"} {
+			if c.written("target." + key) {
+				c.reportKey("target."+key, "remove one of them", "serve and %s exclude each other", key)
+			}
+		}
+		if s.Beat != nil && *s.Beat > 0 && *s.Beat < Duration(time.Millisecond) {
+			c.report("target.serve.beat", "at least 1ms", "beat %s is too short", *s.Beat)
+		}
+		if (s.BeatText != nil || s.BeatFrame != "") && t.Serve.Beat == 0 {
+			key := "target.serve.beat_frame"
+			if s.BeatText != nil {
+				key = "target.serve.beat_text"
+			}
+			c.reportKey(key, "add beat: 25s", "the server does not beat without an interval")
+		}
+		return t
+	}
+	if c.bad["target.serve"] {
+		return t
+	}
+	switch {
+	case len(t.Command) > 0 && t.PID != 0:
+		c.reportKey("target.pid", "remove one of them", "command and pid exclude each other")
+	case c.written("target.command") && len(t.Command) == 0 && c.clean("target.command"):
+		c.report("target.command", "command: [node, server.js]", "command is empty")
+	case t.URL == "" && len(t.Command) > 0:
+		c.reportKey("target.command", "add url: ws://127.0.0.1:8080/", "command needs the url that the started server listens on")
+	case t.URL == "" && t.PID != 0:
+		c.reportKey("target.pid", "add url: ws://127.0.0.1:8080/", "pid needs the url that the process listens on")
+	case t.URL == "":
+		c.report("target", "target: {serve: {}} for the embedded server, or target: {url: wss://...}", "target names no server")
+	}
+	if t.URL != "" {
+		c.url("target.url", t.URL)
+	}
+	if len(t.Command) > 0 && t.Command[0] == "" {
+		c.report("target.command[0]", "command: [node, server.js]", "command has no program")
+	}
+	return t
+}
+
+// url checks an address, whose template was not filled in yet.
+func (c *checker) url(path, text string) {
+	if err := checkTemplate(text); err != nil {
+		c.report(path, hintOf(err), "url: %v", err)
+		return
+	}
+	u, err := url.Parse(render(text, clientVars{}))
+	if err != nil {
+		c.report(path, "url: ws://127.0.0.1:8080/", "%v", strings.TrimPrefix(err.Error(), "parse "))
+		return
+	}
+	switch u.Scheme {
+	case "ws", "wss":
+	case "http", "https":
+		c.report(path, fmt.Sprintf("write ws%s://%s%s", strings.TrimPrefix(u.Scheme, "http"), u.Host, u.Path), "url scheme %s is not WebSocket", u.Scheme)
+		return
+	default:
+		c.report(path, "url: ws://127.0.0.1:8080/ or wss://...", "url %q does not begin with ws:// or wss://", text)
+		return
+	}
+	if u.Hostname() == "" {
+		c.report(path, "url: ws://127.0.0.1:8080/", "url %q has no host", text)
+	}
+	if u.Fragment != "" || u.User != nil {
+		c.report(path, "for credentials use headers: {Authorization: ...}", "a WebSocket url has neither user nor fragment")
+	}
+}
