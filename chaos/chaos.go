@@ -52,7 +52,7 @@ const (
 
 // Fault is one line of the chaos section. Durations are wall time on the run's clock; zero means absent unless said.
 type Fault struct {
-	Name    string // unique within a scenario; "" gets kind + number in order
+	Name    string // unique within a scenario; "" gets the kind, with a number behind it when several have none
 	Kind    Kind
 	At      time.Duration // since the start of the run
 	For     time.Duration // 0: instant (kill, drain) or until the end of the run
