@@ -45,7 +45,7 @@ func drive(t *testing.T, p *scenario.Plan) *tracer {
 		server := newPipeServer(p.Target.Serve)
 		f, err := fleet.New(p, fleet.Options{
 			Sink: tr, Clock: clock, URL: "ws://pipe/", Path: streamPath{engine},
-			Engines: []chaos.Engine{engine, freezer{server}}, DialTCP: server.dial,
+			Engines: []chaos.Engine{engine, freezer{server}, drainer{server}}, DialTCP: server.dial,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -133,6 +133,18 @@ func TestOneTrace(t *testing.T) {
 		all = append(all, situation{"server beats, " + f.name, "beat: 1999ms", server, f.text})
 		all = append(all, situation{"server texts, " + f.name, "beat: 1999ms, beat_frame: text, beat_text: tick, reap: 7001ms", texts, f.text})
 	}
+	// A throttled upgrade takes as long as the bytes of its HTTP headers, which the model only estimates, so nobody may have
+	// to reconnect.
+	narrow := "{at: 10007000003ns, for: 17001000009ns, fault: throttle, rate: 20B/s}"
+	all = append(all,
+		situation{"heartcheck, throttle", "", fixed, narrow},
+		situation{"counted, throttle up", "", counted, "{at: 10007000003ns, for: 17001000009ns, fault: throttle, rate: 9B/s, direction: up}"},
+		situation{"server texts, throttle and delay", "beat: 1999ms, beat_frame: text, beat_text: tick", texts, narrow + ", {at: 11007000033ns, for: 12001000009ns, fault: delay, by: 97000029ns}"},
+		situation{"heartcheck, drain", "", fixed, "{at: 10007000003ns, fault: drain, notice: bye, grace: 2003000001ns, code: 1001}"},
+		situation{"a client that heeds the notice, drain", "", fixed + ", notice: bye", "{at: 10007000003ns, fault: drain, notice: bye, grace: 2003000001ns, code: 1001}"},
+		situation{"pings, drain at once", "", pings, "{at: 10007000003ns, fault: drain, code: 1012}"},
+		situation{"codes that end it, drain", "", "profile: heartcheck, reconnect: {stop_codes: [1012]}", "{at: 10007000003ns, fault: drain, code: 1012}"},
+	)
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			for _, seed := range []int{1, 7} {

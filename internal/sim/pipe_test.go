@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,11 +28,12 @@ type pipeServer struct {
 	mu     sync.Mutex
 	thawed *sync.Cond
 	frozen int
+	open   map[*socket]func(kind int, data []byte) error
 	wg     sync.WaitGroup
 }
 
 func newPipeServer(cfg *scenario.Serve) *pipeServer {
-	s := &pipeServer{cfg: *cfg}
+	s := &pipeServer{cfg: *cfg, open: map[*socket]func(int, []byte) error{}}
 	s.thawed = sync.NewCond(&s.mu)
 	return s
 }
@@ -192,6 +194,14 @@ func (s *pipeServer) serve(k *socket) {
 			return errors.New("queue full")
 		}
 	}
+	s.mu.Lock()
+	s.open[k] = send
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.open, k)
+		s.mu.Unlock()
+	}()
 	if s.cfg.Beat > 0 {
 		beats, stopped := make(chan struct{}), make(chan struct{})
 		defer func() { <-stopped }() // it must not send on the closed queue
@@ -245,3 +255,43 @@ func (f freezer) Can(fault *chaos.Fault) error {
 func (f freezer) Begin(*chaos.Fault, chaos.Occurrence, *chaos.Set) error { f.s.freeze(1); return nil }
 func (f freezer) End(*chaos.Fault, chaos.Occurrence, *chaos.Set) error   { f.s.freeze(-1); return nil }
 func (f freezer) Close() error                                           { return nil }
+
+// drainer is the drain of a pipeServer.
+type drainer struct{ s *pipeServer }
+
+func (d drainer) Can(fault *chaos.Fault) error {
+	if fault.Kind != chaos.Drain {
+		return fmt.Errorf("the drainer only does drain")
+	}
+	return nil
+}
+
+func (d drainer) Begin(f *chaos.Fault, _ chaos.Occurrence, _ *chaos.Set) error {
+	var picked []*socket
+	d.tell(func(k *socket, send func(int, []byte) error) {
+		picked = append(picked, k)
+		if f.Notice != "" {
+			_ = send(websocket.TextMessage, []byte(f.Notice))
+		}
+	})
+	d.s.wg.Go(func() {
+		time.Sleep(f.Grace)
+		d.tell(func(k *socket, send func(int, []byte) error) {
+			if slices.Contains(picked, k) {
+				_ = send(websocket.CloseMessage, websocket.FormatCloseMessage(f.Code, ""))
+			}
+		})
+	})
+	return nil
+}
+
+func (d drainer) tell(do func(k *socket, send func(int, []byte) error)) {
+	d.s.mu.Lock()
+	defer d.s.mu.Unlock()
+	for k, send := range d.s.open {
+		do(k, send)
+	}
+}
+
+func (d drainer) End(*chaos.Fault, chaos.Occurrence, *chaos.Set) error { return nil }
+func (d drainer) Close() error                                         { return nil }
