@@ -1,0 +1,16 @@
+//go:build !unix
+
+package stream
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn is nil: there is no portable write that does not wait.
+func rawConn(net.Conn) syscall.RawConn { return nil }
+
+// tryWrite is not reached without a rawConn.
+func (c *Conn) tryWrite(b []byte) (int, error) { return c.raw.Write(b) }
+
+func (c *Conn) writeSome(uintptr) bool { return true }
