@@ -24,6 +24,14 @@ func (r *Result) WriteFile(path string) (err error) {
 			err = fmt.Errorf("write result %s: %w", path, err)
 		}
 	}()
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // the link stays, what it names is replaced
+	}
+	if is, err := os.Stat(path); err == nil && is.IsDir() {
+		return errors.New("that is a directory")
+	} else if err == nil && !is.Mode().IsRegular() {
+		return errors.New("that is no regular file, and it would be replaced by one")
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -92,6 +100,10 @@ func ReadResult(in io.Reader) (*Result, error) {
 		Version any `json:"version"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) {
+			return nil, errors.New("damaged result: it is cut short")
+		}
 		return nil, fmt.Errorf("not a flatline result: %w", err)
 	}
 	if head.Format != Format {

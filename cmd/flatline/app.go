@@ -94,13 +94,62 @@ measures how long until they noticed and how hard they came back.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          verb,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetVersionTemplate("flatline {{.Version}}\n")
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.simCommand(), a.reportCommand(), a.serveCommand(), a.profilesCommand())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError(hint(err, cmd.CommandPath()+" --help lists the flags"))
+	})
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.simCommand(), a.reportCommand(), a.serveCommand(), a.profilesCommand(), a.versionCommand())
 	return root
+}
+
+// verb refuses what no verb is called.
+func verb(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	fix := "flatline --help lists the commands"
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		fix = "did you mean flatline " + near[0] + "?"
+	}
+	return usageError(hint(fmt.Errorf("unknown command %q", args[0]), fix))
+}
+
+// one takes exactly one argument, which the help calls what.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return usageError(hint(fmt.Errorf("%s takes one %s, not %d", cmd.Name(), what, len(args)), "usage: "+cmd.UseLine()))
+	}
+}
+
+// none takes no argument.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError(hint(fmt.Errorf("%s takes no argument, not %q", cmd.Name(), args[0]), "usage: "+cmd.UseLine()))
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  none,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(a.stdout, "flatline %s\n", version())
+			return err
+		},
+	}
 }
 
 // version is the module's version, or the commit it was built from.

@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/flatline-dev/flatline/report"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
@@ -33,6 +36,9 @@ func (a *app) load(cmd *cobra.Command, path string, flags *scenarioFlags) (*scen
 	}
 	var problems *scenario.Problems
 	if errors.As(err, &problems) {
+		if isResult(path) {
+			return nil, usageError(hint(fmt.Errorf("%s is a Result, not a scenario", path), "flatline report "+quote(path)+" prints its report"))
+		}
 		fmt.Fprintln(a.stderr, problems.Error())
 		return nil, exitWith(exitUsage)
 	}
@@ -40,6 +46,17 @@ func (a *app) load(cmd *cobra.Command, path string, flags *scenarioFlags) (*scen
 		err = hint(err, "scenarios/ holds ready ones; try scenarios/quickstart.yaml")
 	}
 	return nil, usageError(err)
+}
+
+// isResult tells a Result by its first bytes.
+func isResult(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head, _ := io.ReadAll(io.LimitReader(f, 100))
+	return strings.Contains(string(head), `"format":"`+report.Format+`"`)
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -52,7 +69,7 @@ would run: groups with the closed-form bounds of their detection latency, the sc
 and the descriptors, ports and memory that the run needs, beside what this machine has.
 
 Exit code 0: the scenario can run here. 2: it is wrong. 3: this machine is too small for it.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              one("SCENARIO"),
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			plan, err := a.load(cmd, args[0], &flags)
@@ -76,7 +93,10 @@ func (a *app) profilesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "profiles [NAME]",
 		Short: "list the named clients with their detection bounds, or print one to start from",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Profiles lists the clients that a scenario can name, and within which bounds each notices a
+silent path. With a NAME it prints that profile as YAML: beat, detector and reconnect policy,
+every field of which can be overridden in a group.`,
+		Args: atMostOneName,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return scenario.Profiles(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -94,8 +114,15 @@ func (a *app) profilesCommand() *cobra.Command {
 	}
 }
 
+func atMostOneName(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return one("NAME")(cmd, args)
+	}
+	return nil
+}
+
 func (a *app) listProfiles() error {
-	fmt.Fprintf(a.stdout, "%-30s %-22s %s\n", "profile", "silence noticed after", "what it is")
+	fmt.Fprintf(a.stdout, "%-31s %-22s %s\n", "profile", "silence noticed after", "what it is")
 	for _, name := range scenario.Profiles() {
 		config, doc, err := scenario.Profile(name)
 		if err != nil {
@@ -105,7 +132,7 @@ func (a *app) listProfiles() error {
 		if lo, hi, ok := config.Bounds(0); ok {
 			bounds = fmt.Sprintf("%s to %s", lo, hi)
 		}
-		fmt.Fprintf(a.stdout, "%-30s %-22s %s\n", name, bounds, firstLine(doc))
+		fmt.Fprintf(a.stdout, "%-31s %-22s %s\n", name, bounds, strings.TrimPrefix(firstLine(doc), name+": "))
 	}
 	return nil
 }

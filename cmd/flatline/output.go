@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,6 +26,14 @@ func (o *outputFlags) add(cmd *cobra.Command) {
 func (o *outputFlags) addLook(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&o.width, "width", 0, "`COLUMNS` of the report (default: the terminal's, at most 100)")
 	cmd.Flags().BoolVar(&o.ascii, "ascii", false, "draw with ASCII characters only")
+}
+
+// check refuses what would surprise: a Result never goes to standard output, which the report has.
+func (o *outputFlags) check() error {
+	if o.file == "-" {
+		return usageError(hint(errors.New("a Result goes to a file, standard output has the report"), "-o FILE, -o none for no file, -o ./- for a file of that name"))
+	}
+	return nil
 }
 
 // path is where the Result is written; "" for nowhere.
@@ -112,7 +121,7 @@ func (a *app) reportCommand() *cobra.Command {
 		Short: "render a Result again",
 		Long: `Report reads the file that run or sim wrote and prints the report again. The exit code is that
 of the run.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              one("RESULT"),
 		ValidArgsFunction: resultFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if format != "text" {
@@ -120,6 +129,9 @@ of the run.`,
 			}
 			r, err := report.ReadFile(args[0])
 			if err != nil {
+				if !strings.Contains(err.Error(), "hint:") {
+					err = hint(err, "flatline run and flatline sim write Results, NAME.result.json unless -o says otherwise")
+				}
 				return usageError(err)
 			}
 			if err := a.print(r, &o); err != nil {

@@ -39,14 +39,20 @@ func probe(ctx context.Context, plan *scenario.Plan, patience time.Duration) err
 	}
 	header := plan.ClientHeaders(0)
 	give := time.Now().Add(patience)
+	var last error // what was in the way before time was up
 	for {
 		err := probeOnce(ctx, url, header, plan.Groups[0].Subprotocols, config)
+		if ctx.Err() != nil && err != nil && last != nil {
+			return last
+		}
 		var h *hinted
-		if err == nil || errors.As(err, &h) || time.Now().After(give) || ctx.Err() != nil {
+		if err == nil || errors.As(err, &h) || time.Now().After(give) {
 			return err
 		}
+		last = err
 		select {
 		case <-ctx.Done():
+			return last
 		case <-time.After(probePause):
 		}
 	}
@@ -54,12 +60,13 @@ func probe(ctx context.Context, plan *scenario.Plan, patience time.Duration) err
 
 // probeOnce returns nil, an error with a hint that another try will not mend, or one that may pass.
 func probeOnce(ctx context.Context, url string, header http.Header, protocols []string, config *tls.Config) error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, probePatience)
 	defer cancel()
 	d := websocket.Dialer{TLSClientConfig: config, Subprotocols: protocols, HandshakeTimeout: probePatience}
 	ws, resp, err := d.DialContext(ctx, url, header)
 	if err != nil {
-		return probeError(url, resp, err)
+		return probeError(url, resp, err, time.Since(began))
 	}
 	defer ws.Close()
 	// A message, a time-out: all is well. Only an end is not.
@@ -77,7 +84,7 @@ func probeOnce(ctx context.Context, url string, header http.Header, protocols []
 	return nil
 }
 
-func probeError(url string, resp *http.Response, err error) error {
+func probeError(url string, resp *http.Response, err error, took time.Duration) error {
 	var (
 		cert *tls.CertificateVerificationError
 		rec  tls.RecordHeaderError
@@ -97,7 +104,7 @@ func probeError(url string, resp *http.Response, err error) error {
 	case errors.As(err, &rec):
 		return hint(fmt.Errorf("the target %s does not speak TLS", url), "is it ws:// rather than wss://?")
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return fmt.Errorf("the target %s does not answer: no upgrade within %s", url, probePatience)
+		return fmt.Errorf("the target %s does not answer: no upgrade within %s", url, took.Round(100*time.Millisecond))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("the target %s accepts the connection and closes it before the upgrade", url)
 	}

@@ -48,9 +48,12 @@ renders again, is written to NAME.result.json unless -o says otherwise.
 Exit code 0: every expectation holds. 1: one failed. 2: the scenario or the command line is wrong.
 3: the run could not start, or lost its target. 4: inconclusive, flatline's own lag could have
 changed the verdict. 130: interrupted; the partial report is marked as such.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              one("SCENARIO"),
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := flags.output.check(); err != nil {
+				return err
+			}
 			plan, err := a.load(cmd, args[0], &flags.scenario)
 			if err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 	"github.com/flatline-dev/flatline/internal/server"
@@ -25,7 +26,7 @@ func (a *app) serveCommand() *cobra.Command {
 		Long: `Serve is the target that flatline runs when a scenario says "target: {serve: {}}". Its first
 line of output is JSON with the addresses it listens on; GET /stats on the control address
 prints its own counts, POST /drain makes it say goodbye to its clients.`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -37,6 +38,9 @@ prints its own counts, POST /drain makes it say goodbye to its clients.`,
 					_, _ = io.Copy(io.Discard, a.stdin) // any end of it means the same
 					cancel()
 				}()
+			}
+			if err := config.Check(); err != nil {
+				return usageError(err)
 			}
 			err := server.Run(ctx, config, func(info server.Info) {
 				_ = json.NewEncoder(a.stdout).Encode(info) // nobody reads it: serve on
@@ -50,6 +54,11 @@ prints its own counts, POST /drain makes it say goodbye to its clients.`,
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	config.Flags(flags)
 	cmd.Flags().AddGoFlagSet(flags)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.DefValue == "0s" {
+			f.DefValue = "" // its usage says what zero means
+		}
+	})
 	cmd.Flags().BoolVar(&untilEOF, "until-eof", false, "end when standard input does")
 	return cmd
 }

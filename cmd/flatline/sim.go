@@ -17,29 +17,36 @@ func (a *app) simCommand() *cobra.Command {
 		flags  scenarioFlags
 		output outputFlags
 		rtt    time.Duration
+		quiet  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "sim SCENARIO",
 		Short: "run a scenario in virtual time, without a socket",
 		Long: `Sim drives the same client machines as run through a modelled path and server, in virtual time:
 a scenario of minutes takes a moment. Its Result has the same form and the same exit codes.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              one("SCENARIO"),
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if rtt < 0 {
 				return usageError(errors.New("--rtt must not be negative"))
 			}
+			if err := output.check(); err != nil {
+				return err
+			}
 			plan, err := a.load(cmd, args[0], &flags)
 			if err != nil {
 				return err
 			}
-			plan.Fprint(a.stderr)
+			if !quiet {
+				plan.Fprint(a.stderr)
+			}
 			return a.simulate(cmd.Context(), plan, rtt, &output)
 		},
 	}
 	flags.add(cmd)
 	output.add(cmd)
 	cmd.Flags().DurationVar(&rtt, "rtt", 200*time.Microsecond, "round-trip time of the modelled path")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not print the plan on standard error")
 	return cmd
 }
 

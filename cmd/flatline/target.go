@@ -39,20 +39,49 @@ func startTarget(ctx context.Context, plan *scenario.Plan) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	patience := plan.Target.Ready
-	if len(plan.Target.Command) == 0 {
-		patience = 0 // it is meant to be there
-	}
-	if err := probe(ctx, plan, patience); err != nil {
+	if err := t.await(ctx, plan); err != nil {
 		t.close()
-		if text := t.log.String(); text != "" {
-			err = hint(err, "the target's last words:\n"+text)
-		} else if h := (*hinted)(nil); !errors.As(err, &h) {
-			err = hint(err, "start the target first, or let flatline start it: target.command, or target.serve for the embedded server")
-		}
 		return nil, err
 	}
 	return t, nil
+}
+
+// await waits until a target that flatline started takes a connection or has ended; any other is meant to be there.
+func (t *target) await(ctx context.Context, plan *scenario.Plan) error {
+	if len(plan.Target.Command) == 0 {
+		err := probe(ctx, plan, 0)
+		if h := (*hinted)(nil); err != nil && !errors.As(err, &h) {
+			err = hint(err, "start the target first, or let flatline start it: target.command, or target.serve for the embedded server")
+		}
+		return err
+	}
+	alive, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		how := t.proc.Wait(alive)
+		if alive.Err() == nil {
+			if how == nil {
+				how = errors.New("exit status 0")
+			}
+			stop(fmt.Errorf("%s ended before it took a connection: %w", quote(plan.Target.Command[0]), how))
+		}
+	}()
+	err := probe(alive, plan, plan.Target.Ready)
+	switch text := t.log.String(); {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && alive.Err() != nil:
+		err = context.Cause(alive)
+		fallthrough
+	default:
+		if text != "" {
+			return hint(err, "its last words:\n"+text)
+		}
+	}
+	if h := (*hinted)(nil); !errors.As(err, &h) {
+		err = hint(err, "is target.url where the command listens? target.ready gives it longer than "+plan.Target.Ready.String())
+	}
+	return err
 }
 
 // serve starts the embedded server in a process of its own, of this same binary.

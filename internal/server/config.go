@@ -49,7 +49,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.BeatText, "beat-text", c.BeatText, "payload of the beat")
 	fs.DurationVar(&c.Reap, "reap", c.Reap, "close connections that were silent this long; 0: never")
 	fs.BoolVar(&c.ReapClose, "reap-close", c.ReapClose, "reap with a close frame instead of closing TCP")
-	fs.Float64Var(&c.Handshakes, "handshakes", c.Handshakes, "handshakes per `second`; 0: no limit")
+	fs.Float64Var(&c.Handshakes, "handshakes", c.Handshakes, "`rate` of handshakes, per second; 0: no limit")
 	fs.IntVar(&c.Backlog, "backlog", c.Backlog, "handshakes that may wait, further ones get 503; 0: no limit")
 	fs.IntVar(&c.MaxClients, "max-clients", c.MaxClients, "open connections, further ones get 503; 0: no limit")
 	fs.Int64Var(&c.MaxMessage, "max-message", c.MaxMessage, "`bytes` a message may have (default 1 MiB)")
@@ -72,6 +72,12 @@ func (c *Config) Args() []string {
 		}
 	})
 	return args
+}
+
+// Check returns everything that is wrong with c, one mistake a line, or nil.
+func (c Config) Check() error {
+	_, err := c.filled()
+	return err
 }
 
 // filled returns c with its defaults, or everything that is wrong with it.
