@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -62,7 +63,13 @@ func (h *Hist) Rank(k int64) time.Duration {
 		at = v
 		return seen < k
 	})
-	return time.Duration(at) * time.Microsecond
+	return time.Duration(at+bucketWidth(at)-1) * time.Microsecond
+}
+
+// bucketWidth is the width of the bucket that begins at v: with 3 digits there are 2048 buckets of width 1, then 1024
+// for each further power of two.
+func bucketWidth(v int64) int64 {
+	return 1 << max(bits.Len64(uint64(v))-11, 0)
 }
 
 // Quantile returns the value of rank ceil(q N), q in [0, 1]; 0 if there are no values.
