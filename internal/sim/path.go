@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
-	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
 // Directions of a path, seen from the client.
@@ -47,88 +46,6 @@ func (s *sim) pathOf(client int32) *path {
 		c.path = &path{}
 	}
 	return c.path
-}
-
-// synAt is when the kernel sends its SYNs, after connect(): an initial timeout of 1 s (RFC 6298) that doubles, six
-// retries (tcp_syn_retries of Linux). The last entry is when it gives up.
-var synAt = [...]time.Duration{0, 1 * time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second, 31 * time.Second,
-	63 * time.Second, 127 * time.Second}
-
-// dial begins attempt epoch.
-func (s *sim) dial(client int32, epoch uint32) {
-	i := s.link(client, epoch)
-	s.sink.Attempt(s.now, int(client), epoch)
-	s.syn(i)
-}
-
-func (s *sim) fail(i int32, after time.Duration, cause heartbeat.Cause) {
-	s.push(s.now+after, event{kind: evFail, conn: i, frame: frame{code: uint16(cause)}})
-}
-
-// syn sends the next SYN, or gives the attempt up. A slow path makes it later by one crossing in each direction.
-func (s *sim) syn(i int32) {
-	x := s.conns.at(i)
-	if x.left {
-		return
-	}
-	p := s.clients[x.client].path
-	switch {
-	case s.now-x.dialed >= synAt[len(synAt)-1]:
-		s.fail(i, 0, heartbeat.Timeout)
-	case p.blackholed():
-		s.retry(i)
-	case p != nil && p.refused > 0:
-		s.fail(i, 0, heartbeat.Refused)
-	case p == nil:
-		s.synDue(i)
-	default:
-		if extra := p.latency(up) + p.latency(down); extra > 0 {
-			s.push(s.now+extra, event{kind: evSYNDue, conn: i})
-		} else {
-			s.synDue(i)
-		}
-	}
-}
-
-// retry schedules the kernel's next SYN.
-func (s *sim) retry(i int32) {
-	x := s.conns.at(i)
-	for _, after := range synAt {
-		if x.dialed+after > s.now {
-			s.push(x.dialed+after, event{kind: evSYN, conn: i})
-			return
-		}
-	}
-}
-
-// synDue is a SYN that has passed the slow part of the path.
-func (s *sim) synDue(i int32) {
-	x := s.conns.at(i)
-	switch {
-	case x.left:
-	case s.clients[x.client].path.blackholed():
-		s.retry(i)
-	default:
-		s.push(s.now+s.latency, event{kind: evArrived, conn: i})
-	}
-}
-
-// connected is the SYN-ACK at the client's kernel: the upgrade request leaves.
-func (s *sim) connected(i int32) {
-	x := s.conns.at(i)
-	if x.left { // the kernel answers with a RST
-		x.server = sClosed
-		return
-	}
-	x.tcp = true
-	x.active = s.now
-	s.sink.TCPConnected(s.now, int(x.client), x.epoch, s.now-x.dialed)
-	if p := s.clients[x.client].path; p != nil {
-		for _, c := range p.cuts {
-			s.awaitCut(i, c)
-		}
-	}
-	s.sendUp(i, frame{wire: wUpgrade})
 }
 
 // sendUp is the client writing: the frame passes the slow part of the path, then the blackhole, then the network.
@@ -292,36 +209,6 @@ func (s *sim) size(f frame, d int) int {
 	return header + n
 }
 
-// closeSocket is the client closing its end. The connection stays in the client's list until its FIN has left the path.
-func (s *sim) closeSocket(i int32) {
-	x := s.conns.at(i)
-	if x.left {
-		return
-	}
-	x.left = true
-	if !x.tcp || x.over || x.server == sClosed {
-		s.unlink(i)
-		return
-	}
-	if !s.ended && (x.cut || s.clients[x.client].path.holds(up)) {
-		s.beginZombie(i)
-	}
-	s.sendUp(i, frame{wire: wFIN})
-}
-
-func (s *sim) beginZombie(i int32) {
-	x := s.conns.at(i)
-	x.zombie = true
-	s.sink.ZombieBegan(s.now, int(x.client))
-}
-
-func (s *sim) endZombie(i int32, reaped bool) {
-	x := s.conns.at(i)
-	x.zombie = false
-	s.sink.ZombieEnded(s.now, int(x.client), reaped)
-	s.unlink(i)
-}
-
 // hold begins a blackhole for the client.
 func (s *sim) hold(client int32, dir chaos.Direction) {
 	p := s.pathOf(client)
@@ -350,67 +237,5 @@ func (s *sim) heal(client int32, dir chaos.Direction) {
 		if p.dir[d].holds--; p.dir[d].holds == 0 {
 			s.each(client, func(i int32, _ *conn) { s.flush(i, d) })
 		}
-	}
-}
-
-// sever ends the client's established connections at both ends, whatever holds their path: with a reset, a FIN or, at
-// the client, a close frame. What a connection has lost already (a zombie, a silent cut) stays as it is.
-func (s *sim) sever(client int32, how chaos.How, code int) {
-	s.each(client, func(i int32, x *conn) {
-		if x.tcp && !x.left && !x.cut {
-			s.severOne(i, how, code)
-		}
-	})
-}
-
-func (s *sim) severOne(i int32, how chaos.How, code int) {
-	x := s.conns.at(i)
-	first, last := frame{wire: wRST}, frame{wire: wRST}
-	if how != chaos.RST { // what has arrived is still read
-		first, last = frame{wire: wFIN}, frame{wire: wFIN}
-		if how == chaos.Close {
-			first = frame{wire: wClose, code: uint16(code)}
-		}
-		if x.lanes != nil {
-			for _, f := range x.lanes[down].queue {
-				s.deliver(&event{kind: evDown, conn: i, frame: f.frame})
-			}
-		}
-		if x.left {
-			return
-		}
-	}
-	x.over = true
-	s.push(s.now+s.latency, event{kind: evUp, conn: i, frame: last})
-	s.deliver(&event{kind: evDown, conn: i, frame: first})
-}
-
-// awaitCut watches a connection for the quiet that lets the middlebox forget it.
-func (s *sim) awaitCut(i int32, c cut) {
-	x := s.conns.at(i)
-	s.push(max(x.active, c.began)+c.fault.After, event{kind: evCut, conn: i, frame: frame{payload: uint32(c.occ)}})
-}
-
-func (s *sim) maybeCut(i int32, occ int) {
-	x := s.conns.at(i)
-	p := s.clients[x.client].path
-	if x.left || x.cut || x.over || p == nil {
-		return
-	}
-	for _, c := range p.cuts {
-		if c.occ != occ {
-			continue
-		}
-		if max(x.active, c.began)+c.fault.After > s.now {
-			s.awaitCut(i, c)
-			return
-		}
-		s.sink.PathCut(s.now, int(x.client), occ)
-		if how := c.fault.Mode(); how == chaos.Silent {
-			x.cut = true
-		} else {
-			s.severOne(i, how, 0)
-		}
-		return
 	}
 }
