@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"errors"
-	"io"
 	"net"
 	"time"
 )
@@ -82,13 +80,15 @@ func (c *Conn) watch() {
 	c.raw.SetReadDeadline(time.Time{})
 	c.rmu.Unlock()
 	var sink [512]byte
-	var err error
-	for err == nil {
-		_, err = c.raw.Read(sink[:])
+	for {
+		if _, err := c.raw.Read(sink[:]); err != nil {
+			break
+		}
 	}
 	now := c.e.clock()
 	c.path.mu.Lock()
-	reaped := !c.s.finSent || !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe)
+	// A server that closes once the path has healed answers the goodbye that got through.
+	reaped := c.upHeld() && !c.s.finSent
 	if !c.s.finSent {
 		c.s.out.clear()
 		c.hangUp()
