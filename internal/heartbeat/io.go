@@ -109,14 +109,14 @@ const (
 
 	// Notes: the driver passes them to the recorder.
 
-	Opened        // Epoch is open
+	Opened        // Epoch is open; without a lock it may be an older connection than the newest
 	Dead          // Epoch was declared dead: Cause, LastHeard
 	AttemptFailed // attempt Epoch failed: Cause
 	Waiting       // back-off of Dur before attempt N
 	Replied       // the beat that was due at Due has its reply; Dur is the round trip from Due
 	Unanswered    // N beats will never get a reply (the connection is gone)
 	GaveUp        // no further reconnect: Cause of the last loss; N attempts were made
-	Doubled       // a second connection opened beside a live one: the client has no reconnect lock
+	Doubled       // attempt Epoch leaves beside a connection or attempt that is still alive: the client has no reconnect lock
 	NumOutputs
 )
 
@@ -140,7 +140,7 @@ type Output struct {
 	Epoch     uint32
 	N         int
 	Payload   []byte        // shared and read-only
-	Due       time.Duration // when the beat was due, since the start of the run
+	Due       time.Duration // when the beat was due, since the start of the run; after a sleep, when the device woke
 	Dur       time.Duration
 	LastHeard time.Duration // Dead: when the last frame that proves life arrived (or the open), since the start of the run
 }

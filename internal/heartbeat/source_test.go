@@ -1,0 +1,172 @@
+package heartbeat
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// source makes choices from bytes, so that a fuzzer can steer them. It is empty when the bytes are used up.
+type source struct{ data []byte }
+
+func (s *source) byte() int {
+	if len(s.data) == 0 {
+		return 0
+	}
+	b := s.data[0]
+	s.data = s.data[1:]
+	return int(b)
+}
+
+// pick is a number below n.
+func (s *source) pick(n int) int { return s.byte() % n }
+
+func (s *source) one(in int) bool { return s.pick(in) == 0 }
+
+func choose[T any](s *source, of ...T) T { return of[s.pick(len(of))] }
+
+func (s *source) duration() time.Duration {
+	if s.one(16) {
+		return choose(s, 0, 1, time.Hour, 1<<53, math.MaxInt64/2, math.MaxInt64)
+	}
+	return time.Duration(s.byte()%40) * 100 * time.Millisecond
+}
+
+// config draws a configuration: one that a scenario could hold, or with wild set, one that nobody ever checked.
+func (s *source) config(wild bool) *Config {
+	hello := []byte("hello")
+	c := &Config{
+		Beat: Beat{
+			By: choose(s, Client, Client, Server, Nobody), Frame: choose(s, Text, Binary, Ping), Payload: []byte("beat"),
+			Interval: max(s.duration(), 1), After: After(s.pick(4)), AtOpen: s.one(3), First: choose(s, 0, 0.5, 1),
+			Jitter: choose(s, 0, 0.1, 0.99), Match: choose(s, Pattern{}, Pattern{Kind: Prefix, Text: hello}),
+		},
+		Liveness: Liveness(s.pick(2)), Timeout: s.duration(), Misses: choose(s, 0, 1, 1, 2, 3, 70),
+		Close: Close{Frame: s.one(2), Code: 1000, Wait: choose(s, 0, s.duration())},
+		Reconnect: Reconnect{
+			Kind: choose(s, Fixed, List, Exponential, Fixed, List, Exponential, Fixed, List, Exponential, Never), Delay: s.duration(),
+			Delays: []time.Duration{s.duration(), s.duration()}, Factor: choose(s, 1, 1.5, 2, 1e300), Cap: choose(s, 0, s.duration()),
+			Jitter: Jitter(s.pick(5)), JitterRatio: choose(s, 0, 0.3, 1), MaxAttempts: choose(s, 0, 0, 0, 1, 5),
+			ResetAfter: choose(s, 0, s.duration()), StopCodes: []CodeRange{{4000, 4999}}, Lock: s.one(2),
+		},
+	}
+	if s.one(2) {
+		c.Opening.Timeout = s.duration()
+	}
+	for range s.pick(4) {
+		var st Step
+		if s.one(2) {
+			st.Send = &Message{Payload: hello}
+		}
+		if s.one(2) {
+			st.Await = &Pattern{Kind: Prefix, Text: hello}
+		}
+		c.Opening.Steps = append(c.Opening.Steps, st)
+	}
+	if s.one(4) {
+		c.Notice = &Pattern{Kind: Exact, Text: []byte("bye")}
+	}
+	if s.one(3) {
+		c.Beat.Answer = &Message{Payload: hello}
+	}
+	if wild {
+		b, r := &c.Beat, &c.Reconnect
+		b.Interval = choose(s, 0, -1, math.MinInt64, b.Interval)
+		b.First = choose(s, math.NaN(), -1e300, 7, b.First)
+		b.Jitter = choose(s, math.NaN(), math.Inf(1), -3, b.Jitter)
+		c.Timeout = choose(s, -1, math.MinInt64, c.Timeout)
+		c.Misses = choose(s, -1, math.MaxInt, c.Misses)
+		r.Delay = choose(s, -1, math.MinInt64, r.Delay)
+		r.Delays = choose(s, nil, []time.Duration{-1}, r.Delays)
+		r.Factor = choose(s, math.NaN(), math.Inf(1), -2, 0, r.Factor)
+		r.JitterRatio = choose(s, math.NaN(), 1e300, -5, r.JitterRatio)
+		r.MaxAttempts = choose(s, -1, math.MaxInt, r.MaxAttempts)
+	}
+	return c
+}
+
+// randomBytes is n bytes that follow from the seed.
+func randomBytes(seed uint64, n int) []byte {
+	rng := rand.NewPCG(seed, 0)
+	data := make([]byte, 0, n+8)
+	for len(data) < n {
+		data = binary.LittleEndian.AppendUint64(data, rng.Uint64())
+	}
+	return data[:n]
+}
+
+// pass lets some time go by, often to the machine's deadline.
+func (d *model) pass() {
+	deadline := d.m.Deadline()
+	switch d.src.pick(8) {
+	case 0, 1, 2:
+		if deadline != None {
+			d.now = max(d.now, deadline)
+		}
+	case 3:
+		d.now = after(d.now, d.src.duration())
+	case 4:
+		if deadline != None {
+			d.now = max(d.now, after(deadline, d.src.duration()))
+		}
+	case 5:
+		if d.wild {
+			d.now = choose(&d.src, -1, 0, d.now/2, math.MaxInt64, math.MinInt64)
+			return
+		}
+	}
+	d.now = min(d.now, None-1)
+}
+
+// input makes up what happens next: mostly what can happen to the connections that are live.
+func (d *model) input() Input {
+	s := &d.src
+	in := Input{Cause: Cause(s.pick(int(NumCauses))), Frame: choose(s, Text, Text, Binary, Ping, Pong, Pong)}
+	in.Data = choose(s, []byte("hello"), []byte("other"), []byte("bye"), nil)
+	in.Epoch = d.last
+	switch k := s.pick(32); {
+	case k < 12:
+		in.Kind = Deadline
+		return in
+	case k == 12:
+		in.Kind = choose(s, Start, Suspend, Resume)
+		if s.one(32) {
+			in.Kind = Stop
+		}
+		return in
+	case k == 13:
+		in.Kind = choose(s, Suspend, Resume, Resume)
+		return in
+	case k == 14: // stale, or of a connection that never was
+		in.Kind = choose(s, Connected, Failed, Received, Closed, WriteFail)
+		in.Epoch = choose(s, 0, d.last+1, uint32(s.byte()), math.MaxUint32)
+		if d.find(in.Epoch) != nil && !d.wild {
+			in.Kind = Deadline
+		}
+		return in
+	}
+	if d.last == 0 {
+		in.Kind = Start
+		return in
+	}
+	if d.wild {
+		in.Kind = InputKind(s.byte())
+		return in
+	}
+	if len(d.live) == 0 {
+		in.Kind = Deadline
+		return in
+	}
+	c := d.live[s.pick(len(d.live))]
+	in.Epoch = c.epoch
+	if !c.connected {
+		in.Kind = choose(s, Connected, Connected, Connected, Failed, WriteFail, Closed)
+	} else {
+		in.Kind = choose(s, Received, Received, Received, Received, Received, Received, Received, Received, Closed, WriteFail)
+	}
+	if in.Kind == Closed {
+		in.Code = choose[uint16](s, 0, 0, 1000, 1001, 4001)
+	}
+	return in
+}
