@@ -68,14 +68,15 @@ func FormatSeconds(s float64) string {
 	}
 }
 
-// digits writes v with n significant digits, without an exponent below 10^15.
+// digits writes v with n significant digits, without an exponent and with at most 9 decimals.
 func digits(v float64, n int) string {
 	if v == 0 {
 		return "0"
 	}
-	decimals := n - 1 - int(math.Floor(math.Log10(math.Abs(v))))
-	s := strconv.FormatFloat(v, 'f', min(max(decimals, 0), 9), 64)
-	return s
+	// The exponent after rounding: 0.9996 with three digits is 1.00.
+	_, e, _ := strings.Cut(strconv.FormatFloat(v, 'e', n-1, 64), "e")
+	exp, _ := strconv.Atoi(e)
+	return strconv.FormatFloat(v, 'f', min(max(n-1-exp, 0), 9), 64)
 }
 
 // grouped writes a count with thousands separated: 12,345.

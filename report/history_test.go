@@ -147,20 +147,6 @@ func sane(t *testing.T, r *Result) {
 	}
 }
 
-// value asks for a metric as an expectation would.
-func value(t *testing.T, r *Result, text string) Measure {
-	t.Helper()
-	e, err := scenario.ParseExpect(text)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	m, err := r.Value(e)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	return m
-}
-
 // wants checks expectations, which must all hold.
 func wants(t *testing.T, r *Result, texts ...string) {
 	t.Helper()

@@ -24,6 +24,8 @@ type text struct {
 	w *bufio.Writer
 	r *Result
 	o TextOptions
+
+	few bool // a percentile with too few samples was printed
 }
 
 // WriteText writes the report that answers at a glance: how long until they noticed, how hard they came back, what
@@ -165,14 +167,15 @@ func span2(lo, hi time.Duration) string {
 	return short(lo) + "-" + short(hi) + " s"
 }
 
-// quantileText is a latency with "?" behind it where there are too few samples for the percentile.
-func quantileText(h *Hist, q float64) string {
+// quantile is a latency with "?" behind it where there are too few samples for the percentile.
+func (t *text) quantile(h *Hist, q float64) string {
 	if h.N() == 0 {
 		return "-"
 	}
 	s := FormatDuration(h.Quantile(q))
 	if h.N() < enough(q) {
 		s += "?"
+		t.few = true
 	}
 	return s
 }
@@ -196,18 +199,20 @@ func (o *Occurrence) sum() OccGroup {
 func (t *text) noticed() {
 	tb := &table{}
 	tb.add("  fault", "at", "hit", "noticed", "by", "p50", "p99", "max", "bound", "missed")
+	severing := false
 	for i := range t.r.Occurrences {
 		o := &t.r.Occurrences[i]
 		name := "  " + Clean(o.Name, 24)
 		switch {
 		case o.Began < 0:
-			tb.add(name, "never", "-", "-", "-", "-", "-", "-", "-", "-")
+			tb.add(name, "-", "-", "-", "-", "-", "-", "-", "-", "-")
 			continue
 		case !o.Severs:
 			tb.add(name, shortDuration(o.Began), num(int64(o.Victims)), "-", "-", "-", "-", "-", "-", "-")
 			tb.line("    " + describe(o.Kind) + "; nobody ought to notice, a death under it is a false positive")
 			continue
 		}
+		severing = true
 		all := o.sum()
 		t.noticedRow(tb, name, shortDuration(o.Began), o, &all, o.Groups)
 		if len(o.Groups) > 1 {
@@ -219,7 +224,7 @@ func (t *text) noticed() {
 		if len(all.causes()) > 1 {
 			for _, c := range all.causes() {
 				h := all.Detected[c]
-				tb.add("    "+c.String(), "", "", num(h.N()), "", quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), "", "")
+				tb.add("    "+c.String(), "", "", num(h.N()), "", t.quantile(h, 0.5), t.quantile(h, 0.99), maxText(h), "", "")
 			}
 		}
 		if note := fate(o, &all); note != "" {
@@ -232,6 +237,9 @@ func (t *text) noticed() {
 		return
 	}
 	t.table("How long until they noticed", tb)
+	if severing {
+		t.say("  %s", t.paint(faint, "bound: what the client's timers allow on a silent path; missed: it took longer, and nobody noticed"))
+	}
 }
 
 func (t *text) noticedRow(tb *table, name, at string, o *Occurrence, g *OccGroup, groups []OccGroup) {
@@ -253,7 +261,7 @@ func (t *text) noticedRow(tb *table, name, at string, o *Occurrence, g *OccGroup
 	case len(c) > 1:
 		by = "several"
 	}
-	tb.add(name, at, num(g.Affected), num(h.N()), by, quantileText(h, 0.5), quantileText(h, 0.99), maxText(h), within, num(g.Undetected))
+	tb.add(name, at, num(g.Affected), num(h.N()), by, t.quantile(h, 0.5), t.quantile(h, 0.99), maxText(h), within, num(g.Undetected))
 }
 
 // describe says what a degrading fault does.

@@ -49,7 +49,7 @@ func (t *text) cameBack() {
 		if p.cells > 0 {
 			tb.line("    " + axis(p.cells, p.step, p.mark, p.what))
 		}
-		for _, l := range flow(aftermathText(o, &g), t.o.Width-4) {
+		for _, l := range flow(t.aftermath(o, &g), t.o.Width-4) {
 			tb.line("    " + l)
 		}
 	}
@@ -112,8 +112,8 @@ func (p *picture) draw(b Buckets, ascii bool) string {
 	return fmt.Sprintf("%s  top %s in %s", Spark(values, ascii), num(top), shortDuration(p.step))
 }
 
-// aftermathText is what does not fit the columns.
-func aftermathText(o *Occurrence, g *OccGroup) (parts []string) {
+// aftermath is what does not fit the columns.
+func (t *text) aftermath(o *Occurrence, g *OccGroup) (parts []string) {
 	since := "the fault's end"
 	switch {
 	case o.Kind == chaos.IdleCut:
@@ -128,27 +128,26 @@ func aftermathText(o *Occurrence, g *OccGroup) (parts []string) {
 	if g.Downtime.N() == 0 {
 		parts = append(parts, "nobody came back")
 	} else {
-		parts = append(parts, fmt.Sprintf("back since %s; down p50 %s, p99 %s, max %s", since, quantileText(g.Downtime, 0.5),
-			quantileText(g.Downtime, 0.99), maxText(g.Downtime)))
+		parts = append(parts, fmt.Sprintf("back since %s; down p50 %s, p99 %s, max %s", since, t.quantile(g.Downtime, 0.5),
+			t.quantile(g.Downtime, 0.99), maxText(g.Downtime)))
 	}
 	if g.Handshake.N() > 0 {
-		parts = append(parts, fmt.Sprintf("handshake p50 %s, p99 %s", quantileText(g.Handshake, 0.5), quantileText(g.Handshake, 0.99)))
+		parts = append(parts, fmt.Sprintf("handshake p50 %s, p99 %s", t.quantile(g.Handshake, 0.5), t.quantile(g.Handshake, 0.99)))
 	}
 	if s := causeList(&g.Failed); s != "" {
 		parts = append(parts, "failed by "+s)
 	}
 	if _, peak, _ := g.Zombies.Levels(0, forever); peak > 0 || g.Reap.N() > 0 {
-		s := num(peak) + " zombies at most"
+		parts = append(parts, num(peak)+" zombies at most")
 		if g.Reap.N() > 0 {
-			s += fmt.Sprintf(", %s reaped by the server: p50 %s, max %s", num(g.Reap.N()), quantileText(g.Reap, 0.5), maxText(g.Reap))
+			parts = append(parts, fmt.Sprintf("%s reaped by the server: p50 %s, max %s", num(g.Reap.N()), t.quantile(g.Reap, 0.5), maxText(g.Reap)))
 		}
 		if g.LetGo > 0 {
-			s += fmt.Sprintf(", %s let go when the path healed", num(g.LetGo))
+			parts = append(parts, num(g.LetGo)+" let go when the path healed")
 		}
 		if g.Pending > 0 {
-			s += fmt.Sprintf(", %s never closed", num(g.Pending))
+			parts = append(parts, num(g.Pending)+" never closed")
 		}
-		parts = append(parts, s)
 	}
 	return parts
 }

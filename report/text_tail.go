@@ -38,7 +38,7 @@ func plural64(n int64, word string) string {
 }
 
 func (t *text) latencyRow(tb *table, name string, h *Hist, note string) {
-	tb.add(name, num(h.N()), quantileText(h, 0.5), quantileText(h, 0.9), quantileText(h, 0.99), quantileText(h, 0.999), maxText(h))
+	tb.add(name, num(h.N()), t.quantile(h, 0.5), t.quantile(h, 0.9), t.quantile(h, 0.99), t.quantile(h, 0.999), maxText(h))
 	if note != "" {
 		tb.line("    " + note)
 	}
@@ -92,18 +92,21 @@ func (t *text) healthy() {
 	}
 	t.table("The rest of the time", tb)
 
-	line := "  false positives           0"
+	line, detail := "  false positives           0", ""
 	if n := mistakes.Total(""); n > 0 {
 		line = fmt.Sprintf("  false positives           %s: %s", t.paint(red, num(n)), causeList(&mistakes))
 		tmr, ok1 := t.value("mistakes.recurrence")
 		tm, ok2 := t.value("mistakes.duration")
 		pa, ok3 := t.value("mistakes.accuracy")
 		if ok1 && ok2 && ok3 {
-			line += fmt.Sprintf("; one per %s of a client's time, lasting %s, accuracy %s",
+			detail = fmt.Sprintf("one per %s of a client's time, lasting %s on average; query accuracy %s",
 				FormatSeconds(float64(tmr.Value)), FormatValue(float64(tm.Value), scenario.Seconds), digits(float64(pa.Value), 6))
 		}
 	}
 	t.say("%s", line)
+	if detail != "" {
+		t.say("    %s", detail)
+	}
 	open, _ := t.value("clients.open")
 	least, _ := t.value("clients.min_open")
 	var neverOpened, doubled int64
@@ -209,31 +212,9 @@ func (t *text) trust() {
 			t.say("  %s %s", mark, l)
 		}
 	}
-	if strings.Contains(t.tooFew(), "?") {
+	if t.few {
 		t.say("  ? n too small: a percentile with fewer samples than it needs is close to the largest of them")
 	}
-}
-
-// tooFew is "?" if some latency of the report has too few samples for its p99.
-func (t *text) tooFew() string {
-	few := func(h *Hist) bool { return h.N() > 0 && h.N() < 100 }
-	for i := range t.r.Occurrences {
-		g := t.r.Occurrences[i].sum()
-		if few(g.Detected.Merged("")) || few(g.Downtime) || few(g.Handshake) || few(g.Reap) {
-			return "?"
-		}
-		for _, h := range g.Detected {
-			if few(h) {
-				return "?"
-			}
-		}
-	}
-	for _, m := range []string{"heartbeat.rtt.p99.9", "connect.latency.p99.9"} {
-		if v, ok := t.value(m); ok && v.N > 0 && v.N < 1000 {
-			return "?"
-		}
-	}
-	return ""
 }
 
 func (t *text) expectations() {

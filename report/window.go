@@ -88,7 +88,7 @@ func (r *Result) faultSpan(o *Occurrence) span {
 	switch {
 	case o.Instant:
 		if back, all := o.allBack(); all {
-			s.to = back
+			s.to = back + 1 // the last return is inside
 		}
 		s.to = max(s.to, o.Recoverable, o.Began+1)
 		for i := range r.Occurrences {
@@ -111,7 +111,7 @@ func (r *Result) recoverySpan(o *Occurrence) (s span, ok bool) {
 	}
 	s = span{o.Recoverable, r.Elapsed}
 	if all {
-		s.to = back
+		s.to = back + 1
 	}
 	for i := range r.Occurrences {
 		if n := &r.Occurrences[i]; n.Severs && n.Began > o.Recoverable {
