@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/scenario"
@@ -291,30 +290,6 @@ func fate(o *Occurrence, g *OccGroup) string {
 		parts = append(parts, "FAILED: "+Clean(o.Failed, 120))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// flow joins parts with "; " and breaks lines only between them.
-func flow(parts []string, width int) (lines []string) {
-	for _, p := range parts {
-		if n := len(lines); n > 0 && utf8.RuneCountInString(lines[n-1])+2+utf8.RuneCountInString(p) <= width {
-			lines[n-1] += "; " + p
-			continue
-		}
-		lines = append(lines, wrap(p, width)...)
-	}
-	return lines
-}
-
-// wrap breaks text at spaces.
-func wrap(s string, width int) (lines []string) {
-	for _, w := range strings.Fields(s) {
-		if n := len(lines); n > 0 && utf8.RuneCountInString(lines[n-1])+1+utf8.RuneCountInString(w) <= width {
-			lines[n-1] += " " + w
-			continue
-		}
-		lines = append(lines, w)
-	}
-	return lines
 }
 
 func (t *text) value(metric string) (Measure, bool) {

@@ -1,0 +1,66 @@
+package report
+
+import (
+	"time"
+)
+
+// Lag implements Sink.
+func (r *Recorder) Lag(now, due time.Duration) {
+	d := max(now-due, 0)
+	r.lock(now)
+	defer r.mu.Unlock()
+	s := r.segments.at(now)
+	if s.Lag == nil {
+		s.Lag = &Hist{}
+	}
+	s.Lag.Record(d)
+	sec := r.second(now)
+	sec.lagMax = max(sec.lagMax, d)
+}
+
+// lagWithin is the largest harness lag seen in the seconds that [from, to] touches.
+func (r *Recorder) lagWithin(from, to time.Duration) (lag time.Duration) {
+	lo, hi := max(int(from/time.Second), 0), int(to/time.Second)
+	for i := lo; i <= hi && i < len(r.seconds); i++ {
+		lag = max(lag, r.seconds[i].lagMax)
+	}
+	return lag
+}
+
+// Target implements Sink. A counter that went down belongs to a new process: it counts from zero.
+func (r *Recorder) Target(now time.Duration, s TargetSample) {
+	r.lock(now)
+	defer r.mu.Unlock()
+	u := TargetUse{At: now, CPU: s.CPU, RSS: s.RSS, FDs: s.FDs}
+	if n := len(r.target); n > 0 {
+		u.Span = max(now-r.target[n-1].At, 0)
+		if s.CPU >= r.lastUse.CPU {
+			u.CPU = s.CPU - r.lastUse.CPU
+		}
+	} else {
+		u.CPU = 0 // what it used before the run is not the run's
+	}
+	r.lastUse = s
+	r.target = append(r.target, u)
+}
+
+// Warn implements Sink. The same text again is counted; beyond 100 texts the rest share one line.
+func (r *Recorder) Warn(now time.Duration, text string) {
+	r.lock(now)
+	defer r.mu.Unlock()
+	r.warn(now, text)
+}
+
+func (r *Recorder) warn(now time.Duration, text string) {
+	if len(r.warnings) >= 100 {
+		text = "further warnings"
+	}
+	for i := range r.warnings {
+		if r.warnings[i].Text == text {
+			r.warnings[i].Count++
+			return
+		}
+	}
+	r.warnings = append(r.warnings, Warning{At: now, Text: text, Count: 1})
+}
+
