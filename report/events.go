@@ -212,4 +212,3 @@ func (r *Recorder) State(now time.Duration, id int, s heartbeat.State) {
 		c.head = -1
 	}
 }
-

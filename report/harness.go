@@ -63,4 +63,3 @@ func (r *Recorder) warn(now time.Duration, text string) {
 	}
 	r.warnings = append(r.warnings, Warning{At: now, Text: text, Count: 1})
 }
-
