@@ -55,6 +55,7 @@ type Conn struct {
 	writeLine   time.Time
 	how         chaos.How
 	code        uint16
+	left        int // killed: bytes in the socket that arrived before the kill
 	linked      bool
 	closed      bool
 	killed      bool
@@ -219,11 +220,13 @@ func (c *Conn) kill(how chaos.How, code int) {
 		CloseWrite() error
 	})
 	if ok && c.sys != nil {
+		// What the server still sends, its answer to the close frame for one, comes after the end.
+		c.left = c.unread()
 		if how == chaos.Close && clean {
 			c.tryWrite(closeFrame(c.code))
 		}
 		half.CloseWrite()
-		half.CloseRead() // the reader gets what has arrived, then EOF
+		half.CloseRead() // wakes the reader
 		return
 	}
 	// Without half-closing the reader gets its EOF from here, for the socket cannot say it.

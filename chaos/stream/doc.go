@@ -43,7 +43,7 @@
 //   - Buffers are the engine's. Write never waits: what the socket or the path does not take goes to an outbox of
 //     [Engine.Outbox] bytes a connection, and beyond that Write fails with [ErrOutboxFull] where a blocking socket would
 //     have waited. A write deadline therefore matters only when it has already passed. Connections without a file
-//     descriptor of their own (net.Pipe), and every connection on systems other than Unix, block in Write as usual.
+//     descriptor of their own (net.Pipe), and every connection on systems other than Linux, macOS and the BSDs, block in Write as usual.
 //   - A delayed direction keeps at most Outbox bytes on the way; a client that does not call Read stamps no arrivals.
 //   - Bytes that were in the sockets' buffers when a fault began count as on this side of it.
 //

@@ -149,9 +149,19 @@ func (w *world) begin(f chaos.Fault, clients ...int) (end func()) {
 
 func (w *world) write(c net.Conn, s string) {
 	w.Helper()
-	if n, err := c.Write([]byte(s)); n != len(s) || err != nil {
-		w.Fatalf("write %q: %d, %v", s, n, err)
+	if !w.put(c, s) {
+		w.FailNow()
 	}
+}
+
+// put is write for goroutines that are not the test's own.
+func (w *world) put(c net.Conn, s string) bool {
+	n, err := c.Write([]byte(s))
+	if n != len(s) || err != nil {
+		w.Errorf("write %q: %d, %v", s, n, err)
+		return false
+	}
+	return true
 }
 
 // wantRead reads exactly s.

@@ -38,7 +38,7 @@ func TestIdleCutSilent(t *testing.T) {
 		// Dead both ways, for ever.
 		w.write(quiet, "into the void")
 		reading := readResult(quiet)
-		go w.write(quietPeer, "nobody hears")
+		go w.put(quietPeer, "nobody hears")
 		time.Sleep(time.Second) // busy is cut ten seconds after its last byte at 90 s
 		end()
 		time.Sleep(time.Hour)
@@ -48,7 +48,7 @@ func TestIdleCutSilent(t *testing.T) {
 		default:
 		}
 		again, againPeer := w.open(0) // a new connection of the same client lives
-		go w.write(again, "alive")
+		go w.put(again, "alive")
 		w.wantRead(againPeer, "alive")
 
 		quiet.Close()
@@ -84,7 +84,7 @@ func TestIdleCutCountsFromTheLastByte(t *testing.T) {
 		w.write(peer, "x") // at 4 s, down
 		<-reading
 		time.Sleep(3 * time.Second)
-		go w.write(c, "y") // at 7 s, up
+		go w.put(c, "y") // at 7 s, up
 		w.wantRead(peer, "y")
 		time.Sleep(time.Minute)
 		if diff := cmp.Diff([]string{"cut 0 by 1"}, w.obs.all()); diff != "" {
@@ -110,7 +110,7 @@ func TestIdleCutThatEndsCutsNobody(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		end()
 		time.Sleep(time.Hour)
-		go w.write(c, "x")
+		go w.put(c, "x")
 		w.wantRead(peer, "x")
 		if len(w.obs.all()) != 0 {
 			t.Errorf("notes %v", w.obs.all())

@@ -118,7 +118,7 @@ func TestKillsOverPipes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := piped(t, 1)
 				c, peer := w.open(0)
-				go w.write(c, "x")
+				go w.put(c, "x")
 				w.wantRead(peer, "x")
 				reading := readResult(c)
 				synctest.Wait()

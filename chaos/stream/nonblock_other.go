@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd)
 
 package stream
 
@@ -14,3 +14,5 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func (c *Conn) tryWrite(b []byte) (int, error) { return c.raw.Write(b) }
 
 func (c *Conn) writeSome(uintptr) bool { return true }
+
+func (c *Conn) unread() int { return 0 }

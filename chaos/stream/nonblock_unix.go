@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
 
 package stream
 
@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // rawConn is the descriptor of a connection that can be written without waiting, or nil.
@@ -50,4 +52,14 @@ func (c *Conn) writeSome(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// unread is the number of bytes that have arrived at the socket and wait to be read.
+func (c *Conn) unread() (n int) {
+	c.sys.Control(func(fd uintptr) {
+		if v, err := unix.IoctlGetInt(int(fd), fionread); err == nil {
+			n = v
+		}
+	})
+	return n
 }

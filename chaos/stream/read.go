@@ -60,6 +60,8 @@ func (c *Conn) arrived(b []byte, err error) {
 	s, now := c.s, c.e.clock()
 	if len(b) > 0 && !c.cut {
 		if c.killed {
+			b = b[:min(len(b), c.left)]
+			c.left -= len(b)
 			s.in.push(0, b)
 		} else {
 			c.path.carry(&s.in, down, now, b)
@@ -97,6 +99,9 @@ func (c *Conn) read(b []byte) (int, error) {
 		}
 		if c.killed && c.how == chaos.RST {
 			return 0, c.deathError("read")
+		}
+		if c.killed && c.left == 0 && s.rerr == nil {
+			s.rerr = io.EOF
 		}
 		due := never
 		if !c.downHeld() {

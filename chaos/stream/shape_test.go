@@ -181,7 +181,7 @@ func TestReadDeadlineUnderEveryHold(t *testing.T) {
 				c, peer := w.open(0)
 				end := w.begin(f, 0)
 				for _, s := range []string{"", "hell", "o"} {
-					go w.write(peer, s)
+					go w.put(peer, s)
 					synctest.Wait()
 					t0 := w.clock()
 					c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
