@@ -76,10 +76,10 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		err = exit.err
 	}
-	fmt.Fprintf(stderr, "flatline: %v\n", err)
+	fmt.Fprintf(stderr, "flatline: %s\n", printable(err.Error()))
 	var h *hinted
 	if errors.As(err, &h) {
-		fmt.Fprintf(stderr, "hint: %s\n", h.hint)
+		fmt.Fprintf(stderr, "hint: %s\n", printable(h.hint))
 	}
 	return code
 }

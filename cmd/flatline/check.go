@@ -39,7 +39,7 @@ func (a *app) load(cmd *cobra.Command, path string, flags *scenarioFlags) (*scen
 		if isResult(path) {
 			return nil, usageError(hint(fmt.Errorf("%s is a Result, not a scenario", path), "flatline report "+quote(path)+" prints its report"))
 		}
-		fmt.Fprintln(a.stderr, problems.Error())
+		fmt.Fprintln(a.stderr, printable(problems.Error()))
 		return nil, exitWith(exitUsage)
 	}
 	if errors.Is(err, os.ErrNotExist) {

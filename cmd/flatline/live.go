@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -80,11 +81,20 @@ func milli(d time.Duration) string {
 // clean makes a name, which is anybody's input, harmless on a terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+// printable is clean for a text of several lines: what a target has said may be part of it.
+func printable(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = clean(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // liveView draws over the lines that it drew before.
@@ -103,14 +113,17 @@ func (v *liveView) show(now time.Duration) {
 	}
 	v.lines = 0
 	if now != progressEnd {
-		width, _ := terminal(v.out)
+		width, ok := terminal(v.out)
+		if !ok { // it went away, which is no reason to stop
+			width = 80
+		}
 		for _, line := range v.view(now, v.rec.Live(now), min(width-1, 100)) {
 			b.WriteString(line)
 			b.WriteByte('\n')
 			v.lines++
 		}
 	}
-	_, _ = io.WriteString(v.out, b.String()) // a terminal that went away is no reason to stop
+	_, _ = io.WriteString(v.out, b.String())
 }
 
 // view is the picture at one moment, every line at most width columns wide.
@@ -127,7 +140,7 @@ func (v *liveView) view(now time.Duration, l report.LiveStats, width int) []stri
 	lines := []string{
 		head + strings.Repeat("━", done) + strings.Repeat("─", bar-done),
 		faults,
-		fmt.Sprintf("clients   %s", v.states(l, max(width-10, 10))),
+		fmt.Sprintf("clients   %s", v.states(l, max(width-10, 0))),
 		fmt.Sprintf("          open %d · suspect %d · back-off %d · connecting %d · of %d", l.States[heartbeat.Open], l.States[heartbeat.Suspect],
 			l.States[heartbeat.Backoff]+l.States[heartbeat.Closing], l.States[heartbeat.Connecting], v.plan.Clients),
 		fmt.Sprintf("attempts  %s  %d/s now, %d failed", report.Spark(l.History, false), l.Attempts, l.Failed),

@@ -47,6 +47,9 @@ func (o *outputFlags) path(plan *scenario.Plan) string {
 	return o.file
 }
 
+// maxName leaves room for what is appended to a name: file systems take 255 bytes.
+const maxName = 200
+
 // fileName makes a scenario's name, which is anybody's input, harmless as the name of a file.
 func fileName(name string) string {
 	clean := strings.Map(func(r rune) rune {
@@ -56,6 +59,7 @@ func fileName(name string) string {
 		}
 		return '-'
 	}, name)
+	clean = clean[:min(len(clean), maxName)]
 	if clean = strings.Trim(clean, ".-"); clean == "" {
 		return "flatline"
 	}

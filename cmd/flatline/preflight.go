@@ -24,18 +24,23 @@ func preflight(plan *scenario.Plan) (*needs, error) {
 	if n.descriptors, err = raiseDescriptors(); err != nil {
 		return n, err
 	}
+	return n, n.short(plan.Clients)
+}
+
+// short is an error for what is short, with its fix.
+func (n *needs) short(clients int) error {
 	switch {
 	case n.descriptors > 0 && n.Descriptors > n.descriptors:
-		return n, hint(fmt.Errorf("%d clients need %d file descriptors and this process may have %d", plan.Clients, n.Descriptors, n.descriptors),
+		return hint(fmt.Errorf("%d clients need %d file descriptors and this process may have %d", clients, n.Descriptors, n.descriptors),
 			fmt.Sprintf("raise the hard limit (ulimit -Hn %d, or LimitNOFILE= / limits.conf), or lower count", n.Descriptors))
 	case n.ports > 0 && n.PortsPerSource > n.ports:
-		return n, hint(fmt.Errorf("%d connections from one source address need as many local ports and there are %d", n.PortsPerSource, n.ports),
+		return hint(fmt.Errorf("%d connections from one source address need as many local ports and there are %d", n.PortsPerSource, n.ports),
 			"give the group more addresses (sources: [127.0.0.1, 127.0.0.2]), or widen net.ipv4.ip_local_port_range")
 	case n.memory > 0 && n.Memory > n.memory:
-		return n, hint(fmt.Errorf("%d clients need about %s of memory and %s is available", plan.Clients, mebibytes(n.Memory), mebibytes(n.memory)),
+		return hint(fmt.Errorf("%d clients need about %s of memory and %s is available", clients, mebibytes(n.Memory), mebibytes(n.memory)),
 			"lower count, or free memory")
 	}
-	return n, nil
+	return nil
 }
 
 func (n *needs) String() string {

@@ -22,10 +22,10 @@ import (
 	"github.com/flatline-dev/flatline/scenario"
 )
 
-var (
-	errInterrupted = errors.New("interrupted")
-	errTargetGone  = errors.New("the target's process ended")
-)
+var errInterrupted = errors.New("interrupted")
+
+// targetGone says how the target's process ended by itself.
+type targetGone struct{ error }
 
 // checkpoint is how often a running Result is written, so that even a SIGKILL leaves most of it.
 const checkpoint = 5 * time.Second
@@ -101,8 +101,11 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	switch cause := context.Cause(ctx); {
 	case cause == errInterrupted:
 		end.Interrupted, end.Reason = true, "interrupted by the user"
-	case errors.Is(cause, errTargetGone):
+	case errors.As(cause, &targetGone{}):
 		end.TargetLost, end.Reason = true, cause.Error()
+		if text := target.log.String(); text != "" {
+			fmt.Fprintf(a.stderr, "the target's last words:\n%s\n", printable(text))
+		}
 	case runErr != nil:
 		return cannotRun(runErr)
 	}
@@ -221,7 +224,7 @@ func (s *session) watchTarget(ctx context.Context, cancel context.CancelCauseFun
 	select {
 	case <-ctx.Done():
 	case err := <-s.procs.Lost():
-		cancel(fmt.Errorf("%w: %v", errTargetGone, err))
+		cancel(targetGone{err})
 	}
 }
 
