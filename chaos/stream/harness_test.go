@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,17 +19,26 @@ import (
 
 // TestMain fails when a test leaves goroutines behind.
 func TestMain(m *testing.M) {
-	base := runtime.NumGoroutine()
 	code := m.Run()
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > base && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Second); len(leaked()) > 0 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
-	if n := runtime.NumGoroutine(); n > base && code == 0 {
-		buf := make([]byte, 1<<16)
-		fmt.Fprintf(os.Stderr, "%d goroutines at the end, %d at the start\n%s\n", n, base, buf[:runtime.Stack(buf, true)])
+	if left := leaked(); len(left) > 0 && code == 0 {
+		fmt.Fprintf(os.Stderr, "%d goroutines are left behind:\n%s\n", len(left), strings.Join(left, "\n\n"))
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// leaked are the stacks of goroutines in this package but for the main one.
+func leaked() (left []string) {
+	buf := make([]byte, 1<<20)
+	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(g, "/chaos/stream.") && !strings.Contains(g, ".TestMain(") {
+			left = append(left, g)
+		}
+	}
+	return left
 }
 
 // notes is an Observer that keeps what it is told.

@@ -16,3 +16,5 @@ func (c *Conn) tryWrite(b []byte) (int, error) { return c.raw.Write(b) }
 func (c *Conn) writeSome(uintptr) bool { return true }
 
 func (c *Conn) unread() int { return 0 }
+
+func (c *Conn) drain() {}

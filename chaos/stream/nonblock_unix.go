@@ -63,3 +63,19 @@ func (c *Conn) unread() (n int) {
 	})
 	return n
 }
+
+// drain discards what the socket holds. A socket that is closed with unread bytes says RST (RFC 2525, section 2.17),
+// but bytes that the path has kept from the client would not have been there to be unread.
+func (c *Conn) drain() {
+	if c.sys == nil {
+		return
+	}
+	var sink [4096]byte
+	c.sys.Control(func(fd uintptr) {
+		for range 256 {
+			if n, err := syscall.Read(int(fd), sink[:]); n <= 0 && err != syscall.EINTR {
+				return
+			}
+		}
+	})
+}

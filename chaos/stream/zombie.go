@@ -34,6 +34,9 @@ func (c *Conn) Close() error {
 		}
 		c.push()
 	default:
+		if c.downHeld() {
+			c.drain()
+		}
 		return c.hangUp()
 	}
 	c.refresh()
@@ -55,6 +58,7 @@ func (c *Conn) hangUp() error {
 func (c *Conn) letGo() {
 	c.slow().finSent = true
 	c.s.out.clear()
+	c.drain()
 	c.hangUp()
 	c.refresh()
 }
