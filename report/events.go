@@ -8,7 +8,9 @@ import (
 
 // Attempt implements Sink.
 func (r *Recorder) Attempt(now time.Duration, id int, epoch uint32) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	c := &r.clients[id]
 	s := r.second(now)
@@ -29,7 +31,9 @@ func (r *Recorder) Attempt(now time.Duration, id int, epoch uint32) {
 
 // TCPConnected implements Sink.
 func (r *Recorder) TCPConnected(now time.Duration, id int, _ uint32, took time.Duration) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	g := r.cell(now, r.clients[id].group)
 	if g.TCP == nil {
@@ -50,7 +54,9 @@ func (r *Recorder) Output(now time.Duration, id int, o *heartbeat.Output) {
 	default:
 		return
 	}
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	c := &r.clients[id]
 	switch o.Kind {
@@ -185,7 +191,9 @@ func (r *Recorder) dead(now time.Duration, id int, c *client, o *heartbeat.Outpu
 
 // State implements Sink.
 func (r *Recorder) State(now time.Duration, id int, s heartbeat.State) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	c := &r.clients[id]
 	was := heartbeat.State(c.state)

@@ -16,7 +16,9 @@ func (r *Recorder) occ(i int) *occState {
 
 // FaultBegan implements Sink. It looks at every victim, about 20 ns each, while it holds the lock.
 func (r *Recorder) FaultBegan(now time.Duration, occ int) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	o := r.occ(occ)
 	if o == nil || o.began >= 0 {
@@ -48,7 +50,9 @@ func (r *Recorder) FaultBegan(now time.Duration, occ int) {
 
 // FaultInForce implements Sink.
 func (r *Recorder) FaultInForce(now time.Duration, occ int) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	if o := r.occ(occ); o != nil && o.inForce < 0 {
 		o.inForce = now
@@ -57,7 +61,9 @@ func (r *Recorder) FaultInForce(now time.Duration, occ int) {
 
 // FaultEnded implements Sink.
 func (r *Recorder) FaultEnded(now time.Duration, occ int) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	o := r.occ(occ)
 	if o == nil || o.began < 0 || o.ended >= 0 {
@@ -112,7 +118,9 @@ func (r *Recorder) FaultFailed(now time.Duration, occ int, err error) {
 
 // PathCut implements chaos.Observer.
 func (r *Recorder) PathCut(now time.Duration, id, occ int) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	o := r.occ(occ)
 	if o == nil || id < 0 || id >= len(r.clients) || r.clients[id].flags&isOpen == 0 ||
@@ -133,7 +141,9 @@ type zombie struct {
 
 // ZombieBegan implements chaos.Observer.
 func (r *Recorder) ZombieBegan(now time.Duration, id int) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	if id < 0 || id >= len(r.clients) {
 		return
@@ -182,7 +192,9 @@ func (r *Recorder) explainZombie(now time.Duration, c *client) {
 
 // ZombieEnded implements chaos.Observer. The oldest zombie of the client ends first.
 func (r *Recorder) ZombieEnded(now time.Duration, id int, reaped bool) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	if id < 0 || id >= len(r.clients) || r.clients[id].zombie < 0 {
 		return

@@ -4,10 +4,21 @@ import (
 	"time"
 )
 
+// Ended implements Sink.
+func (r *Recorder) Ended(now time.Duration) {
+	r.lock(now)
+	defer r.mu.Unlock()
+	if r.over == never {
+		r.over = now
+	}
+}
+
 // Lag implements Sink.
 func (r *Recorder) Lag(now, due time.Duration) {
 	d := max(now-due, 0)
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	s := r.segments.at(now)
 	if s.Lag == nil {
@@ -29,7 +40,9 @@ func (r *Recorder) lagWithin(from, to time.Duration) (lag time.Duration) {
 
 // Target implements Sink. A counter that went down belongs to a new process: it counts from zero.
 func (r *Recorder) Target(now time.Duration, s TargetSample) {
-	r.lock(now)
+	if !r.take(now) {
+		return
+	}
 	defer r.mu.Unlock()
 	u := TargetUse{At: now, CPU: s.CPU, RSS: s.RSS, FDs: s.FDs}
 	if n := len(r.target); n > 0 {

@@ -46,6 +46,7 @@ type Recorder struct {
 	warnings []Warning
 	pool     []coarseCounts // arena for the seconds' histograms
 	live     liveCounts
+	over     time.Duration // when Ended was called; never: the run goes on
 }
 
 // client is the recorder's memory of one client: 64 bytes.
@@ -91,7 +92,7 @@ type liveCounts struct{ detections, falsePositives int64 }
 
 // NewRecorder makes a Recorder for one run of the plan.
 func NewRecorder(plan *scenario.Plan, opts Options) *Recorder {
-	r := &Recorder{plan: plan, opts: opts, info: planInfo(plan, &opts), freeZomb: -1}
+	r := &Recorder{plan: plan, opts: opts, info: planInfo(plan, &opts), freeZomb: -1, over: never}
 	r.clients = make([]client, plan.Clients)
 	for i := range r.clients {
 		r.clients[i] = client{attemptAt: never, openedAt: never, mistakeAt: never, head: -1, loss: -1, zombie: -1,
@@ -129,9 +130,19 @@ func rampEnd(p *scenario.Plan) (end time.Duration) {
 	return end
 }
 
+// take locks for an event at now. It is false, and nothing is locked, once the run is over.
+func (r *Recorder) take(now time.Duration) bool {
+	r.lock(now)
+	if r.over != never {
+		r.mu.Unlock()
+		return false
+	}
+	return true
+}
+
 func (r *Recorder) lock(now time.Duration) {
 	r.mu.Lock()
-	if now >= r.segments.next {
+	if r.over == never && now >= r.segments.next {
 		r.cut(now)
 	}
 }

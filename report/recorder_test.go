@@ -188,3 +188,22 @@ func BenchmarkSnapshot(b *testing.B) {
 		r.Snapshot(20*time.Second, SnapshotOptions{})
 	}
 }
+
+// TestEnded: the clearing up after the run counts nowhere, and the Result ends where the run did, however late it is made.
+func TestEnded(t *testing.T) {
+	h := newHistory(t, plan(sec(20), []chaos.Fault{{Kind: chaos.Blackhole, At: sec(10)}}, browsers(2)))
+	h.open(1, 0, 1)
+	h.began(10, 0)
+	h.dead(17, 0, timeout, 9)
+	h.r.ZombieBegan(sec(17), 0)
+	h.r.Ended(sec(20))
+	h.r.ZombieEnded(sec(20.1), 0, true)
+	h.dead(20.2, 1, timeout, 9)
+	h.r.State(sec(20.2), 1, heartbeat.Stopped)
+	h.attempt(21, 1)
+	r := h.r.Snapshot(sec(25), SnapshotOptions{Final: true})
+	if r.Elapsed != sec(20) {
+		t.Errorf("the run took %v, want 20 s", r.Elapsed)
+	}
+	wants(t, r, "detection.count == 1", "reap.pending == 1", "reap.count == 0", "storm.attempts == 0", "clients.open == 1")
+}

@@ -32,6 +32,9 @@ type Sink interface {
 	// FaultFailed: it could not be put in force (or undone).
 	FaultFailed(now time.Duration, occ int, err error)
 
+	// Ended: the run is over. What is still told afterwards is the clearing up, which a Result does not count.
+	Ended(now time.Duration)
+
 	// Lag: a timer of the harness that was due at due ran at now.
 	Lag(now, due time.Duration)
 	// Target: what the target process uses, once a second, where it can be seen.

@@ -17,10 +17,15 @@ type SnapshotOptions struct {
 	Reason      string // why it is not complete, for the reader
 }
 
-// Snapshot makes a Result of what was recorded up to now, with its verdict. It may be called at any time and from any
+// Snapshot makes a Result of what was recorded up to now, or up to the end of the run, with its verdict. It may be called at any time and from any
 // goroutine, and holds the recorder's lock only for a fraction of a millisecond at a time (per 10,000 clients and
 // fault).
 func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
+	r.mu.Lock()
+	if r.over != never {
+		now = r.over
+	}
+	r.mu.Unlock()
 	res := &Result{Format: Format, Version: Version, Tool: r.opts.Tool, Driver: r.opts.Driver, Command: r.opts.Command,
 		Host: r.opts.Host, Started: r.opts.Started, Elapsed: now, Status: Running, Reason: opt.Reason, Plan: r.info}
 	switch {
@@ -259,6 +264,9 @@ type LiveStats struct {
 func (r *Recorder) Live(now time.Duration) LiveStats {
 	r.lock(now)
 	defer r.mu.Unlock()
+	if r.over != never {
+		now = r.over
+	}
 	l := LiveStats{States: r.states, Detections: r.live.detections, FalsePositives: r.live.falsePositives}
 	l.Open = l.States[heartbeat.Open] + l.States[heartbeat.Suspect]
 	sec := int(now / time.Second)

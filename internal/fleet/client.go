@@ -14,7 +14,7 @@ type client struct {
 	machine heartbeat.Machine
 	links   *link         // the newest first; more than one only while an old one closes, or without a reconnect lock
 	awake   chan struct{} // closed when the device wakes; nil while it is awake
-	grid    time.Duration // timers wake only at multiples of it; 0: freely
+	device  heartbeat.Device
 
 	due  time.Duration // owned by timers: the tick that serves the deadline
 	slot int32         // owned by timers
@@ -105,14 +105,8 @@ func (c *client) arm() {
 	}
 }
 
-// deadline is the machine's, or the tick of the device's grid that follows it.
-func (c *client) deadline() time.Duration {
-	at := c.machine.Deadline()
-	if c.grid > 0 && at != heartbeat.None {
-		at = (at + c.grid - 1) / c.grid * c.grid
-	}
-	return at
-}
+// deadline is when the device runs the machine's timer.
+func (c *client) deadline() time.Duration { return c.device.Wakeup(c.machine.Deadline()) }
 
 func (c *client) link(epoch uint32) *link {
 	for l := c.links; l != nil; l = l.older {
@@ -138,7 +132,7 @@ func (c *client) drop(epoch uint32) {
 func (c *client) sleep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped || c.awake != nil {
+	if c.stopped || !c.device.Sleep() {
 		return
 	}
 	c.awake = make(chan struct{})
@@ -150,29 +144,32 @@ func (c *client) sleep() {
 func (c *client) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.awake == nil {
+	if c.stopped || !c.device.Wake() {
 		return
 	}
-	if !c.stopped {
-		now := c.f.clock()
-		c.step(now, heartbeat.Input{Kind: heartbeat.Resume})
-		if !c.started && c.f.plan.Start(int(c.id)) <= now {
-			c.started = true
-			c.step(now, heartbeat.Input{Kind: heartbeat.Start})
-		}
+	now := c.f.clock()
+	c.step(now, heartbeat.Input{Kind: heartbeat.Resume})
+	if !c.started && c.f.plan.Start(int(c.id)) <= now {
+		c.started = true
+		c.step(now, heartbeat.Input{Kind: heartbeat.Start})
 	}
 	close(c.awake)
 	c.awake = nil
 }
 
-// throttle limits the client's timers to multiples of grid; 0 frees them.
-func (c *client) throttle(grid time.Duration) {
+// throttle limits the client's timers to multiples of grid, or ends that.
+func (c *client) throttle(grid time.Duration, on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.grid = grid
-	if c.started && !c.stopped {
-		c.arm()
+	if c.stopped {
+		return
 	}
+	if on {
+		c.device.Throttle(grid)
+	} else {
+		c.device.Free(grid)
+	}
+	c.arm()
 }
 
 // whenAwake returns at once while the device is awake, and otherwise when it wakes.

@@ -3,69 +3,46 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
 )
 
-// moment is the begin or the end of an occurrence.
-type moment struct {
-	at    time.Duration
-	occ   int
-	begin bool
-}
-
-// moments lists when faults begin and end, in order; at the same instant ends come first.
-func moments(schedule []chaos.Occurrence, faults []chaos.Fault, until time.Duration) []moment {
-	var ms []moment
-	for i, o := range schedule {
-		ms = append(ms, moment{o.At, i, true})
-		if f := &faults[o.Fault]; !f.Instant() && o.End < until {
-			ms = append(ms, moment{o.End, i, false})
-		}
-	}
-	sort.SliceStable(ms, func(i, k int) bool {
-		a, b := ms[i], ms[k]
-		return a.at < b.at || a.at == b.at && !a.begin && b.begin
-	})
-	return ms
-}
-
 // conduct begins and ends the faults on time, and returns at the end of the run or of ctx. Whatever is still in force
 // then is undone before it returns.
 func (f *Fleet) conduct(ctx context.Context) (err error) {
 	defer func() {
+		f.sink.Ended(f.clock())
 		for _, e := range f.engines {
 			if cerr := e.Close(); err == nil && cerr != nil {
 				err = fmt.Errorf("undo faults: %w", cerr)
 			}
 		}
 	}()
-	for _, m := range moments(f.plan.Schedule, f.plan.Faults, f.plan.Duration) {
-		if err := f.wait(ctx, m.at); err != nil {
+	for _, m := range chaos.Moments(f.plan.Schedule, f.plan.Faults, f.plan.Duration) {
+		if err := f.wait(ctx, m.At); err != nil {
 			return err
 		}
-		o := f.plan.Schedule[m.occ]
+		o := f.plan.Schedule[m.Occ]
 		fault := &f.plan.Faults[o.Fault]
 		engine, err := f.engineFor(fault)
 		if err != nil {
 			return err
 		}
 		now := f.clock()
-		f.sink.Lag(now, m.at)
-		if m.begin {
-			f.sink.FaultBegan(now, m.occ)
-			if err := engine.Begin(fault, o, f.plan.Victims(m.occ)); err != nil {
-				f.sink.FaultFailed(f.clock(), m.occ, err)
+		f.sink.Lag(now, m.At)
+		if m.Begin {
+			f.sink.FaultBegan(now, m.Occ)
+			if err := engine.Begin(fault, o, f.plan.Victims(m.Occ)); err != nil {
+				f.sink.FaultFailed(f.clock(), m.Occ, err)
 				continue
 			}
-			f.sink.FaultInForce(f.clock(), m.occ)
+			f.sink.FaultInForce(f.clock(), m.Occ)
 			continue
 		}
-		f.sink.FaultEnded(now, m.occ)
-		if err := engine.End(fault, o, f.plan.Victims(m.occ)); err != nil {
-			f.sink.FaultFailed(f.clock(), m.occ, err)
+		f.sink.FaultEnded(now, m.Occ)
+		if err := engine.End(fault, o, f.plan.Victims(m.Occ)); err != nil {
+			f.sink.FaultFailed(f.clock(), m.Occ, err)
 		}
 	}
 	return f.wait(ctx, f.plan.Duration)
@@ -113,7 +90,7 @@ func (s *suspender) Can(fault *chaos.Fault) error {
 func (s *suspender) Begin(fault *chaos.Fault, _ chaos.Occurrence, victims *chaos.Set) error {
 	for i := range victims.All {
 		if c := &s.f.clients[i]; fault.How == chaos.Timers {
-			c.throttle(fault.Grid)
+			c.throttle(fault.Grid, true)
 		} else {
 			c.sleep()
 		}
@@ -124,7 +101,7 @@ func (s *suspender) Begin(fault *chaos.Fault, _ chaos.Occurrence, victims *chaos
 func (s *suspender) End(fault *chaos.Fault, _ chaos.Occurrence, victims *chaos.Set) error {
 	for i := range victims.All {
 		if c := &s.f.clients[i]; fault.How == chaos.Timers {
-			c.throttle(0)
+			c.throttle(fault.Grid, false)
 		} else {
 			c.wake()
 		}
@@ -132,10 +109,5 @@ func (s *suspender) End(fault *chaos.Fault, _ chaos.Occurrence, victims *chaos.S
 	return nil
 }
 
-func (s *suspender) Close() error {
-	for i := range s.f.clients {
-		s.f.clients[i].throttle(0)
-		s.f.clients[i].wake()
-	}
-	return nil
-}
+// Close leaves what is left to the end of the clients.
+func (s *suspender) Close() error { return nil }

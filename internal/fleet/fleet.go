@@ -100,8 +100,8 @@ func New(plan *scenario.Plan, o Options) (*Fleet, error) {
 	return f, nil
 }
 
-// Run starts the clients, carries out the plan's faults and returns when the plan's duration is over or ctx ends,
-// every connection closed and every fault undone.
+// Run starts the clients, carries out the plan's faults and returns when the plan's duration is over or ctx ends, every
+// connection closed and every fault undone. The sink is told that the run ended before any of that clearing up.
 func (f *Fleet) Run(ctx context.Context) error {
 	// The connections outlive the faults, so that undoing a fault finds them.
 	conns, closeConns := context.WithCancel(context.WithoutCancel(ctx))

@@ -119,6 +119,7 @@ func (s *tally) FaultBegan(time.Duration, int)         {}
 func (s *tally) FaultInForce(time.Duration, int)       {}
 func (s *tally) FaultEnded(time.Duration, int)         {}
 func (s *tally) FaultFailed(time.Duration, int, error) {}
+func (s *tally) Ended(time.Duration)                   {}
 func (s *tally) Lag(now, due time.Duration) {
 	if now < due {
 		s.with(func() { s.early++ })

@@ -19,12 +19,11 @@ type client struct {
 
 // device is what a suspend does to a client.
 type device struct {
-	asleep bool
-	queue  []event       // what came in while it slept, in order
-	grid   time.Duration // timers wake only at multiples of it; 0: freely
+	heartbeat.Device
+	queue []event // what came in while it slept, in order
 }
 
-func (c *client) asleep() bool { return c.device != nil && c.device.asleep }
+func (c *client) asleep() bool { return c.device != nil && c.device.Asleep() }
 
 func (s *sim) start(id int32) {
 	if c := &s.clients[id]; !c.started && !c.asleep() {
@@ -86,14 +85,11 @@ func (s *sim) output(id int32, o *heartbeat.Output) bool {
 	return true
 }
 
-// deadline is when the client's timer should fire.
+// deadline is when the device runs the machine's timer.
 func (c *client) deadline() time.Duration {
 	at := c.machine.Deadline()
-	if at == heartbeat.None {
-		return at
-	}
-	if d := c.device; d != nil && d.grid > 0 {
-		at = (at + d.grid - 1) / d.grid * d.grid
+	if c.device != nil {
+		at = c.device.Wakeup(at)
 	}
 	return at
 }
@@ -123,24 +119,17 @@ func (s *sim) timer(id int32, at time.Duration) {
 
 // sleep freezes the client: no timer fires and nothing that arrives is seen until wake.
 func (s *sim) sleep(id int32) {
-	c := &s.clients[id]
-	if c.device == nil {
-		c.device = &device{}
+	if s.deviceOf(id).Sleep() {
+		s.step(id, heartbeat.Input{Kind: heartbeat.Suspend})
 	}
-	if c.device.asleep {
-		return
-	}
-	c.device.asleep = true
-	s.step(id, heartbeat.Input{Kind: heartbeat.Suspend})
 }
 
 // wake lets overdue timers fire first and then what waited.
 func (s *sim) wake(id int32) {
 	c := &s.clients[id]
-	if !c.asleep() {
+	if !s.deviceOf(id).Wake() {
 		return
 	}
-	c.device.asleep = false
 	s.step(id, heartbeat.Input{Kind: heartbeat.Resume})
 	if s.plan.Start(int(id)) <= s.now {
 		s.start(id)
@@ -155,14 +144,22 @@ func (s *sim) wake(id int32) {
 	}
 }
 
-// throttle limits the client's timers to multiples of grid; 0 frees them.
-func (s *sim) throttle(id int32, grid time.Duration) {
+// throttle limits the client's timers to multiples of grid, or ends that.
+func (s *sim) throttle(id int32, grid time.Duration, on bool) {
+	if d := s.deviceOf(id); on {
+		d.Throttle(grid)
+	} else {
+		d.Free(grid)
+	}
+	s.arm(id)
+}
+
+func (s *sim) deviceOf(id int32) *device {
 	c := &s.clients[id]
 	if c.device == nil {
 		c.device = &device{}
 	}
-	c.device.grid = grid
-	s.arm(id)
+	return c.device
 }
 
 // stop says goodbye for good, at the end of the run.

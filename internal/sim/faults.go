@@ -3,47 +3,22 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
-	"sort"
-	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
 )
 
-// moment is the begin or the end of an occurrence.
-type moment struct {
-	at    time.Duration
-	occ   int
-	begin bool
-}
-
-// moments lists when faults begin and end, in order; at the same instant ends come first.
-func moments(schedule []chaos.Occurrence, faults []chaos.Fault, until time.Duration) []moment {
-	var ms []moment
-	for i, o := range schedule {
-		ms = append(ms, moment{o.At, i, true})
-		if !faults[o.Fault].Instant() && o.End < until {
-			ms = append(ms, moment{o.End, i, false})
-		}
-	}
-	sort.SliceStable(ms, func(i, k int) bool {
-		a, b := ms[i], ms[k]
-		return a.at < b.at || a.at == b.at && !a.begin && b.begin
-	})
-	return ms
-}
-
 // moment puts an occurrence in force or ends it.
 func (s *sim) moment(n int32) {
 	m := s.moments[n]
-	f := &s.plan.Faults[s.plan.Schedule[m.occ].Fault]
-	if m.begin {
-		s.sink.FaultBegan(s.now, m.occ)
-		s.begin(f, m.occ)
-		s.sink.FaultInForce(s.now, m.occ)
+	f := &s.plan.Faults[s.plan.Schedule[m.Occ].Fault]
+	if m.Begin {
+		s.sink.FaultBegan(s.now, m.Occ)
+		s.begin(f, m.Occ)
+		s.sink.FaultInForce(s.now, m.Occ)
 		return
 	}
-	s.sink.FaultEnded(s.now, m.occ)
-	s.end(f, m.occ)
+	s.sink.FaultEnded(s.now, m.Occ)
+	s.end(f, m.Occ)
 }
 
 func (s *sim) begin(f *chaos.Fault, occ int) {
@@ -88,7 +63,7 @@ func (s *sim) begin(f *chaos.Fault, occ int) {
 			})
 		case chaos.Suspend:
 			if f.Mode() == chaos.Timers {
-				s.throttle(i, f.Grid)
+				s.throttle(i, f.Grid, true)
 			} else {
 				s.sleep(i)
 			}
@@ -121,7 +96,7 @@ func (s *sim) end(f *chaos.Fault, occ int) {
 			p.cuts = slices.DeleteFunc(p.cuts, func(c cut) bool { return c.occ == occ })
 		case chaos.Suspend:
 			if f.Mode() == chaos.Timers {
-				s.throttle(i, 0)
+				s.throttle(i, f.Grid, false)
 			} else {
 				s.wake(i)
 			}

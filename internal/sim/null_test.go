@@ -17,6 +17,7 @@ func (null) State(time.Duration, int, heartbeat.State)              {}
 func (null) FaultBegan(time.Duration, int)                          {}
 func (null) FaultInForce(time.Duration, int)                        {}
 func (null) FaultEnded(time.Duration, int)                          {}
+func (null) Ended(time.Duration)                                    {}
 func (null) FaultFailed(time.Duration, int, error)                  {}
 func (null) PathCut(time.Duration, int, int)                        {}
 func (null) ZombieBegan(time.Duration, int)                         {}

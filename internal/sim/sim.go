@@ -49,7 +49,7 @@ type sim struct {
 	clients  []client
 	conns    conns
 	server   server
-	moments  []moment
+	moments  []chaos.Moment
 	payloads payloads
 
 	scratch []heartbeat.Output
@@ -68,11 +68,11 @@ func newSim(plan *scenario.Plan, o Options) (*sim, error) {
 	s := &sim{plan: plan, sink: o.Sink, latency: o.Model.Latency}
 	s.payloads.init()
 	s.server.init(s)
-	s.moments = moments(plan.Schedule, plan.Faults, plan.Duration)
+	s.moments = chaos.Moments(plan.Schedule, plan.Faults, plan.Duration)
 	s.events = make(heap, 0, 2*plan.Clients+len(s.moments))
 	// At one instant faults come before clients, and ends before begins.
 	for i := range s.moments {
-		s.push(s.moments[i].at, event{kind: evMoment, client: int32(i), conn: -1})
+		s.push(s.moments[i].At, event{kind: evMoment, client: int32(i), conn: -1})
 	}
 	s.clients = make([]client, plan.Clients)
 	for i := range s.clients {
@@ -118,6 +118,7 @@ func (s *sim) run(ctx context.Context) error {
 		s.now = s.plan.Duration
 	}
 	s.ended = true
+	s.sink.Ended(s.now)
 	for i := range s.clients {
 		s.stop(int32(i))
 	}

@@ -107,6 +107,7 @@ func (t *tracer) State(now time.Duration, client int, s heartbeat.State) {
 func (t *tracer) FaultBegan(now time.Duration, occ int)   { t.add(now, -1, "%d begins", occ) }
 func (t *tracer) FaultInForce(now time.Duration, occ int) { t.add(now, -1, "%d in force", occ) }
 func (t *tracer) FaultEnded(now time.Duration, occ int)   { t.add(now, -1, "%d ends", occ) }
+func (t *tracer) Ended(time.Duration)                     {}
 func (t *tracer) FaultFailed(now time.Duration, occ int, err error) {
 	t.add(now, -1, "%d failed: %v", occ, err)
 }
