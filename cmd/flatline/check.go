@@ -76,7 +76,7 @@ Exit code 0: the scenario can run here. 2: it is wrong. 3: this machine is too s
 			if err != nil {
 				return err
 			}
-			plan.Fprint(a.stdout)
+			fmt.Fprint(a.stdout, printable(plan.String()))
 			need, err := preflight(plan)
 			fmt.Fprintln(a.stdout, need)
 			if err != nil {

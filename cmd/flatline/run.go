@@ -70,7 +70,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 // run carries the plan from start to verdict.
 func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) error {
 	if !flags.quiet {
-		plan.Fprint(a.stderr)
+		fmt.Fprint(a.stderr, printable(plan.String()))
 	}
 	if _, err := preflight(plan); err != nil {
 		return cannotRun(err)

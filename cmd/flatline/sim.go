@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 				return err
 			}
 			if !quiet {
-				plan.Fprint(a.stderr)
+				fmt.Fprint(a.stderr, printable(plan.String()))
 			}
 			return a.simulate(cmd.Context(), plan, rtt, &output)
 		},
