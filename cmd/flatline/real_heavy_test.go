@@ -23,7 +23,7 @@ import (
 	"github.com/flatline-dev/flatline/scenario"
 )
 
-var binary = sync.OnceValues(func() (string, error) {
+var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "flatline-heavy")
 	if err != nil {
 		return "", err
@@ -38,7 +38,7 @@ var binary = sync.OnceValues(func() (string, error) {
 // command runs flatline and returns its Result, its report and its exit code.
 func command(t *testing.T, verb string, prefix []string, args ...string) (*report.Result, string, int) {
 	t.Helper()
-	path, err := binary()
+	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ expect:
 	if code != exitPass || value(t, r, "clients.open == 0") != 3500 {
 		t.Errorf("four sources: exit %d\n%s", code, out)
 	}
-	path, err := binary()
+	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
