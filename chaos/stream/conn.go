@@ -209,6 +209,9 @@ func (c *Conn) kill(how chaos.How, code int) {
 	c.refresh() // before the socket wakes the reader
 	defer c.kick()
 	if how == chaos.RST {
+		if c.reset() {
+			return
+		}
 		if l, ok := c.raw.(interface{ SetLinger(int) error }); ok {
 			l.SetLinger(0) // close sends RST
 		}

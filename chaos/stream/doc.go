@@ -2,7 +2,7 @@
 // privileges and no further file descriptors, and its faults reach only the clients that they are meant for.
 //
 // An [Engine] dials for its clients and wraps every connection in a [Conn]. While no fault touches a client its Conn
-// passes Read and Write straight to the socket: one mutex and one atomic load, no goroutine, no timer, some three
+// passes Read and Write straight to the socket: one mutex and one atomic load, no goroutine, no timer, some four
 // hundred bytes. Faults belong to a client's path, not to a connection: a client that reconnects under a fault meets it
 // again.
 //

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"io"
 	"log"
 	"net"
@@ -35,8 +34,7 @@ var badTargets = map[string]func(w http.ResponseWriter, r *http.Request){
 	}),
 	// One frame of a gigabyte: the header is honest, the payload comes.
 	"ws-giant": upgraded(func(ws *websocket.Conn) {
-		head := binary.BigEndian.AppendUint64([]byte{0x82, 127}, 1<<30)
-		if _, err := ws.NetConn().Write(head); err != nil {
+		if _, err := ws.NetConn().Write([]byte{0x82, 127, 0, 0, 0, 0, 0x40, 0, 0, 0}); err != nil {
 			return
 		}
 		zeros := make([]byte, 64<<10)

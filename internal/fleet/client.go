@@ -51,15 +51,6 @@ func (c *client) fire(tick time.Duration) {
 	c.step(now, heartbeat.Input{Kind: heartbeat.Deadline, Tick: tick})
 }
 
-// input hands the machine something that happened outside of it.
-func (c *client) input(in heartbeat.Input) {
-	c.mu.Lock()
-	if !c.stopped {
-		c.step(c.f.clock(), in)
-	}
-	c.mu.Unlock()
-}
-
 // step runs the machine, carries out and notes what it says, and arms its next deadline. The lock is held.
 func (c *client) step(now time.Duration, in heartbeat.Input) {
 	s := scratch.Get().(*outputs)

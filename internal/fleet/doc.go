@@ -5,6 +5,6 @@
 // machine says is carried out (dial, send, close) and noted in the recorder, before the lock is released. So the events
 // of one client reach the recorder in the order in which they happened.
 //
-// The seam between machine and socket is [link]: dial, send, bye, close on one side, client.input on the other. Another
-// transport has to bring no more than that.
+// The seam between machine and socket is link: dial, send, bye and close on one side, client.step with what happened on
+// the other. Another transport has to bring no more than that.
 package fleet
