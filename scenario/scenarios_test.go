@@ -56,8 +56,8 @@ func TestReadyScenarios(t *testing.T) {
 			if p.Duration < 30*time.Second || p.Duration > 2*time.Minute {
 				t.Errorf("it runs for %s, want 30s to 2m", p.Duration)
 			}
-			if p.Clients < 1000 || p.Clients > 3000 {
-				t.Errorf("%d clients, want 1000 to 3000", p.Clients)
+			if p.Clients < 1000 || p.Clients > 5000 {
+				t.Errorf("%d clients, want 1000 to 5000", p.Clients)
 			}
 			if len(p.Expect) == 0 || len(p.Schedule) == 0 {
 				t.Errorf("%d expectations, %d occurrences: want both", len(p.Expect), len(p.Schedule))

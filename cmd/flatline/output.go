@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,14 @@ func fileName(name string) string {
 // command is the line that repeats the run.
 func (o *outputFlags) command(verb string, plan *scenario.Plan) string {
 	return fmt.Sprintf("flatline %s --seed %d %s", verb, plan.Seed, quote(plan.Path))
+}
+
+// about is what a Result says of the run beside what was measured.
+func (o *outputFlags) about(verb, driver string, plan *scenario.Plan, target string) report.Options {
+	return report.Options{
+		Tool: "flatline " + version(), Driver: driver, Command: o.command(verb, plan), Started: time.Now(),
+		Host: report.LocalHost(), Target: target,
+	}
 }
 
 // quote makes s one word for a POSIX shell.

@@ -153,10 +153,7 @@ func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session,
 	began := time.Now()
 	s := &session{plan: plan, target: target, clock: func() time.Duration { return time.Since(began) }}
 	s.path = flags.output.path(plan)
-	s.rec = report.NewRecorder(plan, report.Options{
-		Tool: "flatline " + version(), Driver: "fleet", Command: flags.output.command("run", plan), Started: began,
-		Host: report.LocalHost(), Target: target.url,
-	})
+	s.rec = report.NewRecorder(plan, flags.output.about("run", "fleet", plan, target.url))
 	path := stream.New(s.clock, s.rec, plan.Seed, plan.Clients)
 	engines := []chaos.Engine{path}
 	if target.proc != nil {

@@ -55,10 +55,7 @@ func (a *app) simulate(ctx context.Context, plan *scenario.Plan, rtt time.Durati
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer a.onInterrupt(cancel)()
-	rec := report.NewRecorder(plan, report.Options{
-		Tool: "flatline " + version(), Driver: "sim", Command: o.command("sim", plan), Started: time.Now(),
-		Host: report.LocalHost(), Target: plan.Target.URL,
-	})
+	rec := report.NewRecorder(plan, o.about("sim", "sim", plan, plan.Target.URL))
 	err := sim.Run(ctx, plan, sim.Options{Sink: rec, Model: sim.Model{Latency: rtt / 2}})
 	end := report.SnapshotOptions{Final: true}
 	if context.Cause(ctx) == errInterrupted {
