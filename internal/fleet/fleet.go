@@ -67,7 +67,7 @@ type Fleet struct {
 	wg      sync.WaitGroup // dialing and reading goroutines
 
 	received atomic.Int64                               // frames
-	examples [heartbeat.NumCauses]atomic.Pointer[error] // the first error of each cause of a failed attempt
+	examples [heartbeat.NumCauses]atomic.Pointer[error] // the first error of each cause of a failed attempt, or of a peer that broke the protocol
 }
 
 // New prepares the clients of the plan. It returns an error if the target's address or certificate file is unusable.
@@ -131,7 +131,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return err
 }
 
-// Example returns the first error of each cause with which an attempt failed.
+// Example returns the first error of each cause with which an attempt failed, or with which the peer broke the protocol.
 func (f *Fleet) Example(c heartbeat.Cause) error {
 	if p := f.examples[c].Load(); p != nil {
 		return *p

@@ -266,6 +266,9 @@ func (l *link) ended(err error) {
 	c.forget(l)
 	in := heartbeat.Input{Kind: heartbeat.Closed, Epoch: l.epoch}
 	in.Cause, in.Code = c.f.ending(err)
+	if in.Cause == heartbeat.TooBig || in.Cause == heartbeat.Protocol {
+		c.f.keep(in.Cause, err)
+	}
 	c.step(c.f.clock(), in)
 }
 
@@ -294,9 +297,11 @@ func (f *Fleet) ending(err error) (heartbeat.Cause, uint16) {
 // explain maps the error of an attempt to a cause, and keeps the first of each for the report.
 func (f *Fleet) explain(err error) heartbeat.Cause {
 	cause := attemptCause(err)
-	f.examples[cause].CompareAndSwap(nil, &err)
+	f.keep(cause, err)
 	return cause
 }
+
+func (f *Fleet) keep(cause heartbeat.Cause, err error) { f.examples[cause].CompareAndSwap(nil, &err) }
 
 func attemptCause(err error) heartbeat.Cause {
 	var (
