@@ -163,16 +163,15 @@ func (c *client) throttle(grid time.Duration, on bool) {
 	c.arm()
 }
 
-// whenAwake returns at once while the device is awake, and otherwise when it wakes.
-func (c *client) whenAwake() {
+// lockAwake takes the client's lock, at once while the device is awake and otherwise when it wakes.
+func (c *client) lockAwake() {
 	c.mu.Lock()
 	for c.awake != nil {
-		ch := c.awake
+		wakes := c.awake
 		c.mu.Unlock()
-		<-ch
+		<-wakes
 		c.mu.Lock()
 	}
-	c.mu.Unlock()
 }
 
 // stop says goodbye for good. Nothing that happens afterwards is noted.

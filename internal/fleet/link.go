@@ -48,8 +48,7 @@ func (f *Fleet) dial(c *client, epoch uint32, older *link, now time.Duration) *l
 		defer f.wg.Done()
 		defer cancel()
 		ws, err := f.connect(ctx, l, now)
-		c.whenAwake()
-		c.mu.Lock()
+		c.lockAwake()
 		defer c.mu.Unlock()
 		l.cancel = nil
 		switch {
@@ -245,8 +244,7 @@ func (l *link) message(frame heartbeat.Frame, r io.Reader) error {
 func (l *link) received(frame heartbeat.Frame, data []byte) {
 	c := l.c
 	c.f.received.Add(1)
-	c.whenAwake()
-	c.mu.Lock()
+	c.lockAwake()
 	if !l.gone && !c.stopped {
 		c.step(c.f.clock(), heartbeat.Input{Kind: heartbeat.Received, Epoch: l.epoch, Frame: frame, Data: data})
 	}
@@ -256,8 +254,7 @@ func (l *link) received(frame heartbeat.Frame, data []byte) {
 // ended tells the machine why the connection is over.
 func (l *link) ended(err error) {
 	c := l.c
-	c.whenAwake()
-	c.mu.Lock()
+	c.lockAwake()
 	defer c.mu.Unlock()
 	l.ws.Close()
 	if l.gone || c.stopped {
