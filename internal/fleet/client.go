@@ -80,7 +80,6 @@ func (c *client) step(now time.Duration, in heartbeat.Input) {
 		}
 		out = c.machine.Step(now, heartbeat.Input{Kind: heartbeat.WriteFail, Epoch: failed}, s.buf[:0])
 	}
-	clear(s.buf[:]) // do not keep payloads alive
 	scratch.Put(s)
 	if st := c.machine.State(); st != c.state {
 		c.state = st
