@@ -152,13 +152,17 @@ func (p *Process) launch(ctx context.Context, args []string) error {
 		}
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.ended {
-		return fail(fmt.Errorf("it ended at once: %w", ErrNotRunning))
+	over := l.ended
+	if !over {
+		l.asked = false
+		if p.ready == "" {
+			p.ready = line
+		}
 	}
-	l.asked = false
-	if p.ready == "" {
-		p.ready = line
+	p.mu.Unlock()
+	if over {
+		<-l.done
+		return fail(fmt.Errorf("it ended at once: %w", l.outcome()))
 	}
 	return nil
 }

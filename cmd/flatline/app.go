@@ -106,7 +106,15 @@ measures how long until they noticed and how hard they came back.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(hint(err, cmd.CommandPath()+" --help lists the flags"))
 	})
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.simCommand(), a.reportCommand(), a.serveCommand(), a.profilesCommand(), a.versionCommand())
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Short = "print a completion script for your shell"
+		c.Args, c.RunE = one("SHELL"), func(_ *cobra.Command, args []string) error {
+			return usageError(hint(fmt.Errorf("no completion for %q", args[0]), "shells: bash, zsh, fish, powershell"))
+		}
+	}
 	return root
 }
 
@@ -116,10 +124,24 @@ func verb(root *cobra.Command, args []string) error {
 		return nil
 	}
 	fix := "flatline --help lists the commands"
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 && args[0] != "" {
 		fix = "did you mean flatline " + near[0] + "?"
 	}
 	return usageError(hint(fmt.Errorf("unknown command %q", args[0]), fix))
+}
+
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "explain a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return verb(cmd.Root(), args)
+			}
+			return about.Help()
+		},
+	}
 }
 
 // one takes exactly one argument, which the help calls what.

@@ -42,7 +42,9 @@ func (a *app) load(cmd *cobra.Command, path string, flags *scenarioFlags) (*scen
 		fmt.Fprintln(a.stderr, printable(problems.Error()))
 		return nil, exitWith(exitUsage)
 	}
-	if errors.Is(err, os.ErrNotExist) {
+	if path == "-" {
+		err = hint(err, "/dev/stdin reads standard input")
+	} else if errors.Is(err, os.ErrNotExist) {
 		err = hint(err, "scenarios/ holds ready ones; try scenarios/quickstart.yaml")
 	}
 	return nil, usageError(err)

@@ -37,6 +37,9 @@ func startTarget(ctx context.Context, plan *scenario.Plan) (*target, error) {
 		t.proc, err = process.Attach(spec.PID)
 	}
 	if err != nil {
+		if text := t.log.String(); text != "" {
+			err = hint(err, lastWords+text)
+		}
 		return nil, err
 	}
 	if err := t.await(ctx, plan); err != nil {
@@ -45,6 +48,8 @@ func startTarget(ctx context.Context, plan *scenario.Plan) (*target, error) {
 	}
 	return t, nil
 }
+
+const lastWords = "its last words:\n"
 
 // await waits until a target that flatline started takes a connection or has ended; any other is meant to be there.
 func (t *target) await(ctx context.Context, plan *scenario.Plan) error {
@@ -60,10 +65,12 @@ func (t *target) await(ctx context.Context, plan *scenario.Plan) error {
 	go func() {
 		how := t.proc.Wait(alive)
 		if alive.Err() == nil {
-			if how == nil {
-				how = errors.New("exit status 0")
+			name := quote(plan.Target.Command[0])
+			if how != nil {
+				stop(fmt.Errorf("%s ended before it took a connection: %w", name, how))
+				return
 			}
-			stop(fmt.Errorf("%s ended before it took a connection: %w", quote(plan.Target.Command[0]), how))
+			stop(hint(fmt.Errorf("%s ended before it took a connection: exit status 0", name), "target.command has to stay in the foreground"))
 		}
 	}()
 	err := probe(alive, plan, plan.Target.Ready)
@@ -75,7 +82,7 @@ func (t *target) await(ctx context.Context, plan *scenario.Plan) error {
 		fallthrough
 	default:
 		if text != "" {
-			return hint(err, "its last words:\n"+text)
+			return hint(err, lastWords+text)
 		}
 	}
 	if h := (*hinted)(nil); !errors.As(err, &h) {
