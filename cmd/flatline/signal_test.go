@@ -230,6 +230,39 @@ func TestInterruptDuringStall(t *testing.T) {
 	}
 }
 
+// Clients that drown in messages can be interrupted all the same.
+func TestInterruptFlood(t *testing.T) {
+	t.Parallel()
+	addr, end, err := badTarget("ws-flood")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	r := flatline(t, fmt.Sprintf(`target: {url: "ws://%s/"}
+clients: [{count: 3, ramp: 100ms, profile: heartcheck}]
+duration: 60s
+`, addr), "run", "s.yaml")
+	r.says("t=1s open=3 ")
+	r.cmd.Process.Signal(syscall.SIGINT)
+	r.exit(exitInterrupted)
+	if got := r.result(); got.Status != report.Interrupted {
+		t.Errorf("status %q", got.Status)
+	}
+}
+
+// A second interrupt does not wait for anything, and still nobody is left behind.
+func TestInterruptTwice(t *testing.T) {
+	t.Parallel()
+	r := flatline(t, stalling, "run", "s.yaml")
+	r.says("fault=stall")
+	children := r.children()
+	r.cmd.Process.Signal(syscall.SIGINT)
+	r.cmd.Process.Signal(syscall.SIGINT)
+	r.exit(exitInterrupted)
+	r.noneLeft(children)
+	r.result() // whichever was written last, it can be read
+}
+
 // An interrupt while the target still starts: no report, for there is nothing to report.
 func TestInterruptBeforeReady(t *testing.T) {
 	t.Parallel()
