@@ -139,6 +139,8 @@ func helpCommand() *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return verb(cmd.Root(), args)
 			}
+			about.InitDefaultHelpFlag()
+			about.InitDefaultVersionFlag()
 			return about.Help()
 		},
 	}
