@@ -243,8 +243,12 @@ func (q *query) counts(metric string) (Measure, error) {
 			m = exactly(math.Inf(1), scenario.Seconds)
 		}
 	case "mistakes.accuracy":
-		m = exactly(1, scenario.Ratio)
-		if mistakes > 0 {
+		switch {
+		case mistakes == 0:
+			m = exactly(1, scenario.Ratio)
+		case durations.N() == 0:
+			return Measure{Unit: scenario.Ratio, Note: "no mistake has ended yet"}, nil
+		default:
 			m = exactly(1-tm/tmr, scenario.Ratio)
 		}
 	default:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
@@ -45,8 +46,8 @@ func (c *checker) resolve(f *File) *Plan {
 			p.Name = "scenario"
 		}
 	}
-	if strings.ContainsAny(p.Name, "\n\r\t") || len(p.Name) > 200 {
-		c.report("name", "", "name must be one line of at most 200 bytes")
+	if strings.ContainsFunc(p.Name, func(r rune) bool { return !unicode.IsPrint(r) }) || len(p.Name) > 200 {
+		c.report("name", "", "name must be one line of at most 200 bytes that can be printed")
 	}
 	if p.Engine == "" {
 		p.Engine = "auto"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,6 +32,7 @@ const benchCycle = 3 * time.Second
 //	go test ./internal/fleet -run '^$' -bench Beat -benchtime 5x -count 3
 func BenchmarkBeat(b *testing.B) {
 	n := envInt("FLATLINE_BENCH_CLIENTS", benchClients)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as flatline run sets it; for both loops
 	b.Run("loop=bare", func(b *testing.B) { benchBare(b, n) })
 	b.Run("loop=flatline", func(b *testing.B) { benchFleet(b, n) })
 }
@@ -61,9 +63,22 @@ func memory() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
+// resident is this process's resident set, in bytes; 0 where the system does not tell.
+func resident() int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int64
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
+
 func benchFleet(b *testing.B, n int) {
 	url := echoServer(b)
-	before := memory()
+	before, rss := memory(), resident()
 	plan := benchPlan(b, n, time.Hour)
 	start := time.Now()
 	clock := func() time.Duration { return time.Since(start) }
@@ -86,7 +101,8 @@ func benchFleet(b *testing.B, n int) {
 	beats := f.received.Load() - frames
 	used := cpu() - c
 	b.ReportMetric(float64(used.Microseconds())/float64(beats), "cpu-µs/beat")
-	b.ReportMetric(float64(held)/float64(n)/1024, "KiB/client")
+	b.ReportMetric(float64(held)/float64(n)/1024, "live-KiB/client")
+	b.ReportMetric(float64(resident()-rss)/float64(n)/1024, "rss-KiB/client")
 	b.ReportMetric(float64(beats)/float64(b.N)/float64(n), "beats/client-cycle")
 	b.ReportMetric(0, "ns/op")
 	cancel()
@@ -124,7 +140,7 @@ const bareTick = 10 * time.Millisecond
 
 func benchBare(b *testing.B, n int) {
 	url := echoServer(b)
-	before := memory()
+	before, rss := memory(), resident()
 	w := &bare{slots: make([][]*bareClient, int(benchCycle/bareTick)+1)}
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
@@ -163,7 +179,8 @@ func benchBare(b *testing.B, n int) {
 	beats := w.replies.Load() - r
 	used := cpu() - c
 	b.ReportMetric(float64(used.Microseconds())/float64(beats), "cpu-µs/beat")
-	b.ReportMetric(float64(held)/float64(n)/1024, "KiB/client")
+	b.ReportMetric(float64(held)/float64(n)/1024, "live-KiB/client")
+	b.ReportMetric(float64(resident()-rss)/float64(n)/1024, "rss-KiB/client")
 	b.ReportMetric(float64(beats)/float64(b.N)/float64(n), "beats/client-cycle")
 	b.ReportMetric(0, "ns/op")
 	cancel()

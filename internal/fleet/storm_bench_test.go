@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"net"
+	"runtime/debug"
 	"sort"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ import (
 //	go test ./internal/fleet -run '^$' -bench Storm -benchtime 5x -count 3
 func BenchmarkStorm(b *testing.B) {
 	n := envInt("FLATLINE_BENCH_CLIENTS", benchClients)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as flatline run sets it; for both loops
 	b.Run("loop=bare", func(b *testing.B) { stormBare(b, n) })
 	b.Run("loop=flatline", func(b *testing.B) { stormFleet(b, n) })
 }
