@@ -54,10 +54,10 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// memory is what the Go runtime holds for live objects and stacks, in bytes.
+// memory is what the Go runtime holds for live objects and stacks, in bytes. What it holds beyond that goes back to the
+// system.
 func memory() int64 {
-	runtime.GC()
-	runtime.GC()
+	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)

@@ -66,6 +66,7 @@ type Fleet struct {
 	clients []client
 	wg      sync.WaitGroup // dialing and reading goroutines
 
+	leaving  atomic.Int64                               // attempts that are due and have not begun
 	received atomic.Int64                               // frames
 	examples [heartbeat.NumCauses]atomic.Pointer[error] // the first error of each cause of a failed attempt, or of a peer that broke the protocol
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +45,7 @@ func (f *Fleet) dial(c *client, epoch uint32, older *link, now time.Duration) *l
 	ctx, cancel := context.WithCancel(f.ctx)
 	l := &link{c: c, epoch: epoch, older: older, cancel: cancel}
 	f.wg.Add(1)
+	f.leaving.Add(1)
 	go func() {
 		defer f.wg.Done()
 		defer cancel()
@@ -75,6 +77,14 @@ func (f *Fleet) dial(c *client, epoch uint32, older *link, now time.Duration) *l
 // connect makes the TCP connection, through the chaos layer, and the WebSocket upgrade. due is when the machine asked.
 func (f *Fleet) connect(ctx context.Context, l *link, due time.Duration) (*websocket.Conn, error) {
 	id := int(l.c.id)
+	leaving := true
+	left := func() {
+		if leaving {
+			leaving = false
+			f.leaving.Add(-1)
+		}
+	}
+	defer left()
 	url, header, err := f.request(id)
 	if err != nil {
 		return nil, err
@@ -84,6 +94,7 @@ func (f *Fleet) connect(ctx context.Context, l *link, due time.Duration) (*webso
 		began := f.clock()
 		f.sink.Lag(began, due)
 		f.sink.Attempt(began, id, l.epoch)
+		left()
 		conn, err := f.path.Dial(ctx, id, func(ctx context.Context) (net.Conn, error) {
 			return f.dialTCP(ctx, id, network, addr)
 		})
@@ -99,6 +110,7 @@ func (f *Fleet) connect(ctx context.Context, l *link, due time.Duration) (*webso
 			return nil, net.ErrClosed
 		}
 		l.raw = conn
+		f.letOthersLeave()
 		return conn, nil
 	}
 	d := websocket.Dialer{
@@ -118,6 +130,17 @@ func (f *Fleet) connect(ctx context.Context, l *link, due time.Duration) (*webso
 	}
 	ws.SetReadLimit(f.readLimit)
 	return ws, nil
+}
+
+// letOthersLeave puts the upgrade of a connection behind the attempts that are due. In a storm the processor is what is
+// short, and a storm is made of attempts: thousands of real devices would all send their SYN on time.
+func (f *Fleet) letOthersLeave() {
+	for range 4 {
+		if f.leaving.Load() == 0 {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 // rejected is an HTTP answer that is no upgrade.
