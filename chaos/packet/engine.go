@@ -95,6 +95,12 @@ func New(clock func() time.Duration, obs chaos.Observer, seed uint64, clients in
 	if e.clients, err = newStack(e.link.wires[up], o.IPv6); err == nil {
 		if e.gateway, err = newStack(e.link.wires[down], o.IPv6); err == nil {
 			err = addAddress(e.gateway, e.net.protocol(), e.net.gateway)
+			if err == nil && !o.IPv6 {
+				// gVisor asks for each IPv4 packet whether its source is the broadcast address of one of the interface's
+				// subnets, and looks through all addresses unless the source is one of them. Stacks that do not handle
+				// local packets themselves (HandleLocal) still send what is for the gateway over the wire.
+				err = addAddress(e.clients, e.net.protocol(), e.net.gateway)
+			}
 		}
 	}
 	if err != nil {
