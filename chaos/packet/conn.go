@@ -61,13 +61,19 @@ func (c *Conn) Close() error {
 	p := c.flow.p
 	now := c.e.clock()
 	p.mu.Lock()
-	cut := c.flow.cut
+	cut, far := c.flow.cut, c.flow.far
+	if !c.flow.serverBye {
+		far = nil
+	}
 	c.flow.clientGone = true
 	c.flow.strand(now, p.client, c.e.obs)
 	p.drop(c.flow)
 	p.mu.Unlock()
 	if cut {
 		c.ep.Abort() // nothing it sends goes anywhere
+		if far != nil {
+			far.abandon() // nor is there anything to wait for
+		}
 	}
 	c.ep.Close()
 	c.e.release()

@@ -89,8 +89,9 @@ func (e *Engine) joined(f *flow, far ender) {
 	f.strand(e.clock(), f.p.client, e.obs)
 }
 
-// serverLeft records that the server has closed its end.
-func (e *Engine) serverLeft(f *flow) {
+// serverLeft records that the server has closed its end, and reports whether nobody is left to tell: the client has
+// gone from a connection that carries nothing any more.
+func (e *Engine) serverLeft(f *flow) (dead bool) {
 	f.p.mu.Lock()
 	defer f.p.mu.Unlock()
 	if !f.serverBye {
@@ -98,6 +99,7 @@ func (e *Engine) serverLeft(f *flow) {
 		// A server that closes once the goodbye is through answers it.
 		f.rest(e.clock(), f.p.client, e.obs, !f.goodbye)
 	}
+	return f.cut && f.clientGone
 }
 
 // left records that the gateway has nothing of the connection any more.
@@ -167,7 +169,10 @@ func (s *splice) back() {
 		}
 		switch {
 		case err == io.EOF:
-			s.e.serverLeft(s.flow)
+			if dead := s.e.serverLeft(s.flow); dead {
+				s.abandon()
+				return
+			}
 			_ = s.near.ep.Shutdown(tcpip.ShutdownWrite) // fails only where there is nobody to tell
 			return
 		case err != nil:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -18,6 +19,14 @@ const (
 	// storm: no client has so many connections that its ports come round.
 	timeWait = 5 * time.Second
 )
+
+// quiet keeps gVisor from writing to standard error about packets that a fault has made odd.
+type quiet struct{}
+
+// Emit implements gVisor's log.Emitter.
+func (quiet) Emit(int, log.Level, time.Time, string, ...any) {}
+
+func init() { log.SetTarget(quiet{}) }
 
 // newStack makes a TCP/IP stack whose only interface is w.
 func newStack(w *wire, v6 bool) (*stack.Stack, error) {
