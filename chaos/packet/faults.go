@@ -85,7 +85,13 @@ func (e *Engine) killFlow(f *flow, how chaos.How, code int) {
 	case chaos.RST:
 		e.resetBoth(f)
 	case chaos.FIN:
-		f.far.finish()
+		f.p.mu.Lock()
+		far := f.far
+		f.finish = true
+		f.p.mu.Unlock()
+		if far != nil {
+			far.finish()
+		}
 	case chaos.Close:
 		f.client.closeBy(code)
 	}

@@ -109,6 +109,9 @@ func TestSequencedMessages(t *testing.T) {
 func TestBlackhole(t *testing.T) {
 	for _, k := range kinds {
 		for _, dir := range []chaos.Direction{chaos.Both, chaos.Up, chaos.Down} {
+			if k.v6 && dir != chaos.Both {
+				continue
+			}
 			t.Run(k.name+" "+string(dir), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, 2, k.direct, Options{IPv6: k.v6}, echo)
@@ -116,14 +119,14 @@ func TestBlackhole(t *testing.T) {
 				defer victim.Close()
 				defer other.Close()
 				end := w.begin(chaos.Fault{Kind: chaos.Blackhole, Direction: dir}, 0)
-				_, err := roundTrip(t, victim, 300*time.Millisecond)
+				_, err := roundTrip(t, victim, 150*time.Millisecond)
 				if !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Errorf("the victim's read: %v, want a timeout", err)
 				}
 				if _, err := roundTrip(t, other, 5*time.Second); err != nil {
 					t.Errorf("the other client: %v", err)
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+				ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 				defer cancel()
 				_, err = w.Dial(ctx, 0, w.target)
 				if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, context.DeadlineExceeded) {

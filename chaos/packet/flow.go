@@ -31,6 +31,7 @@ type flow struct {
 
 	cut         bool // silently: nothing passes any more
 	killed      bool
+	finish      bool // a kill by FIN waits for the gateway's end
 	clientGone  bool // the client has closed its end, or its dial has failed
 	goodbye     bool // the client's FIN or RST has reached the gateway
 	gatewayGone bool // the server has no connection any more, or never had one
@@ -45,8 +46,8 @@ type ender interface {
 	abandon()
 }
 
-// established reports whether both ends have the connection.
-func (f *flow) established() bool { return f.client != nil && f.far != nil }
+// established reports whether the client has the connection, and with it the server's kernel: it has answered the SYN.
+func (f *flow) established() bool { return f.client != nil }
 
 // watch keeps what a forged packet needs. The segment enters direction dir.
 func (f *flow) watch(dir int, s *segment, now time.Duration) {
@@ -62,7 +63,7 @@ func (f *flow) stuck() bool { return f.cut || f.p.blocks[up] > 0 }
 
 // strand begins a zombie if the client has gone and the server cannot learn of it.
 func (f *flow) strand(now time.Duration, client int32, obs chaos.Observer) {
-	if f.clientGone && f.far != nil && f.stuck() && !f.zombie && !f.goodbye && !f.serverBye && !f.gatewayGone {
+	if f.clientGone && (f.client != nil || f.far != nil) && f.stuck() && !f.zombie && !f.goodbye && !f.serverBye && !f.gatewayGone {
 		f.zombie = true
 		obs.ZombieBegan(now, int(client))
 	}

@@ -80,6 +80,12 @@ func (e *Engine) attempt(client int, port uint16) (f *flow, dial func(context.Co
 
 // joined records that the gateway's end is established.
 func (e *Engine) joined(f *flow, far ender) {
+	if e.join(f, far) {
+		far.finish()
+	}
+}
+
+func (e *Engine) join(f *flow, far ender) (finish bool) {
 	f.p.mu.Lock()
 	defer f.p.mu.Unlock()
 	f.far, f.gatewayGone = far, false
@@ -87,6 +93,7 @@ func (e *Engine) joined(f *flow, far ender) {
 		f.p.flows = append(f.p.flows, f)
 	}
 	f.strand(e.clock(), f.p.client, e.obs)
+	return f.finish
 }
 
 // serverLeft records that the server has closed its end, and reports whether nobody is left to tell: the client has
