@@ -1,3 +1,5 @@
+//go:build unix
+
 package packet
 
 import (
@@ -16,6 +18,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"github.com/flatline-dev/flatline/chaos"
 )
 
 // bare is the least that two connected stacks can be: gVisor's own pipe between them and gVisor's own net.Conn on top.
@@ -91,6 +95,9 @@ var contenders = []struct {
 	{"bare", func(tb testing.TB, _ int) func(int) (net.Conn, error) { return newBare(tb).dial }},
 	{"direct", func(tb testing.TB, n int) func(int) (net.Conn, error) { return newContender(tb, n, true) }},
 	{"splice", func(tb testing.TB, n int) func(int) (net.Conn, error) { return newContender(tb, n, false) }},
+	{"delayed", func(tb testing.TB, n int) func(int) (net.Conn, error) {
+		return newContender(tb, n, true, chaos.Fault{Kind: chaos.Delay, By: time.Microsecond}) // through the link engine's heap
+	}},
 	{"kernel", func(tb testing.TB, _ int) func(int) (net.Conn, error) {
 		ln := loopback(tb)
 		return func(int) (net.Conn, error) { return net.Dial("tcp", ln.Addr().String()) }
@@ -107,13 +114,22 @@ func loopback(tb testing.TB) net.Listener {
 	return ln
 }
 
-func newContender(tb testing.TB, clients int, direct bool) func(int) (net.Conn, error) {
+func newContender(tb testing.TB, clients int, direct bool, faults ...chaos.Fault) func(int) (net.Conn, error) {
 	start := time.Now()
 	e, err := New(func() time.Duration { return time.Since(start) }, &witness{}, 7, clients, Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { e.Shutdown() })
+	all := &chaos.Set{}
+	for i := range clients {
+		all.Add(i)
+	}
+	for i := range faults {
+		if err := e.Begin(&faults[i], chaos.Occurrence{Index: i}, all); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	target := func(context.Context) (net.Conn, error) { return nil, net.ErrClosed }
 	if direct {
 		ln, err := e.Listen()

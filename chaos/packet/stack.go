@@ -30,7 +30,7 @@ func init() { log.SetTarget(quiet{}) }
 
 // newStack makes a TCP/IP stack whose only interface is w.
 func newStack(w *wire, v6 bool) (*stack.Stack, error) {
-	o := stack.Options{TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol}}
+	o := stack.Options{TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocolCUBIC}}
 	subnet := header.IPv4EmptySubnet
 	if v6 {
 		// Without options there are neither link-local addresses, nor duplicate address detection, nor multicast reports.
