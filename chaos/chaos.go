@@ -1,8 +1,8 @@
 // Package chaos holds the words for faults: data that parses and prints, and the two small interfaces through which an
 // adapter carries them out. It does nothing by itself and imports only the standard library.
 //
-// The adapters stand below it: chaos/stream (faults on a byte stream, in the client's own net.Conn) and chaos/process
-// (SIGSTOP, SIGKILL and restart of a server process).
+// The adapters stand below it: chaos/stream (faults on a byte stream, in the client's own net.Conn), chaos/packet (faults
+// on IP packets, in a user-space TCP/IP stack) and chaos/process (SIGSTOP, SIGKILL and restart of a server process).
 package chaos
 
 import (
@@ -61,7 +61,7 @@ type Fault struct {
 	Clients Selector      // whom it hits; the zero Selector is everybody
 	Nodes   []int         // which server nodes, from 0; nil: all
 
-	Direction Direction     // blackhole, drop, delay, throttle; "" is Both
+	Direction Direction     // blackhole, drop, delay, throttle, duplicate, reorder, corrupt; "" is Both
 	How       How           // kill, idle-cut, suspend
 	Code      int           // kill how close, drain: close code, 1000..4999
 	Restart   time.Duration // kill how process: the server is started again after this; 0 is at once
