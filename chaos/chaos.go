@@ -1,8 +1,8 @@
 // Package chaos holds the words for faults: data that parses and prints, and the two small interfaces through which an
 // adapter carries them out. It does nothing by itself and imports only the standard library.
 //
-// The adapters stand below it: chaos/stream (faults on a byte stream, in the client's own net.Conn) and chaos/process
-// (SIGSTOP, SIGKILL and restart of a server process).
+// The adapters stand below it: chaos/stream (faults on a byte stream, in the client's own net.Conn), chaos/kernel (faults
+// on IP packets in the Linux kernel) and chaos/process (SIGSTOP, SIGKILL and restart of a server process).
 package chaos
 
 import (
