@@ -2,7 +2,8 @@
 // adapter carries them out. It does nothing by itself and imports only the standard library.
 //
 // The adapters stand below it: chaos/stream (faults on a byte stream, in the client's own net.Conn), chaos/packet (faults
-// on IP packets, in a user-space TCP/IP stack) and chaos/process (SIGSTOP, SIGKILL and restart of a server process).
+// on IP packets, in a user-space TCP/IP stack), chaos/kernel (the same in the Linux kernel) and chaos/process (SIGSTOP,
+// SIGKILL and restart of a server process).
 package chaos
 
 import (

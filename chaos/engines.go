@@ -33,7 +33,7 @@ var Engines = []EngineInfo{
 		{Blackhole, nil}, {Drop, nil}, {Delay, nil}, {Throttle, nil}, {Duplicate, nil}, {Reorder, nil}, {Corrupt, nil},
 		{Kill, connKills}, {Refuse, nil}, {IdleCut, nil}}},
 	{"kernel", "faults on IP packets in the Linux kernel; needs CAP_NET_ADMIN", []Skill{
-		{Blackhole, nil}, {Drop, nil}, {Kill, connKills}, {Refuse, nil}}},
+		{Blackhole, nil}, {Drop, nil}, {Kill, []How{RST, FIN}}, {Refuse, nil}}},
 }
 
 // Can reports whether the engine's table has the fault's kind and how.

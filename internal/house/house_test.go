@@ -39,6 +39,7 @@ var table = map[string]struct {
 	"internal/house":          {reason: "it only reads source files"},
 	"chaos/stream":            {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the sockets it hurts, nothing of clients or reports"},
 	"chaos/process":           {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the processes it hurts, nothing of clients or reports"},
+	"chaos/kernel":            {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the packets it hurts, nothing of clients or reports"},
 	"report": {
 		may:    []string{"scenario", "chaos", "internal/heartbeat"},
 		reason: "it reads words (plan, faults, outputs) and never a driver, so that any driver can be reported on",
@@ -52,10 +53,10 @@ var table = map[string]struct {
 }
 
 // onlyIn: a module that only one package may import.
-var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet"}
+var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet", "github.com/google/nftables": "chaos/kernel"}
 
 // clockReaders may call time.Now and its relatives; everything else takes the time as an argument.
-var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "chaos/stream", "chaos/process"}
+var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "chaos/stream", "chaos/kernel", "chaos/process"}
 
 type file struct {
 	pkg, path string
