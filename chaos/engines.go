@@ -7,8 +7,9 @@ import (
 
 // Skill is a kind of fault that an engine carries out.
 type Skill struct {
-	Kind Kind
-	Hows []How // which ways of it; nil: every one
+	Kind    Kind
+	Hows    []How // which ways of it; nil: every one
+	NoBurst bool  // drop: independent losses only
 }
 
 // EngineInfo says what an engine is and does. It is data, so that a message about one engine can name the others.
@@ -24,22 +25,22 @@ var connKills = []How{RST, FIN, Close}
 // Engines are all engines, the cheapest first: a fault goes to the first that can do it unless the scenario names one.
 var Engines = []EngineInfo{
 	{"stream", "faults on a byte stream, in the client's own connection; no privileges", []Skill{
-		{Blackhole, nil}, {Delay, nil}, {Throttle, nil}, {Kill, connKills}, {Refuse, nil}, {IdleCut, nil}}},
-	{"fleet", "faults of the client's device, in the client itself", []Skill{{Suspend, nil}}},
-	{"server", "the embedded reference server", []Skill{{Drain, nil}}},
+		{Kind: Blackhole}, {Kind: Delay}, {Kind: Throttle}, {Kind: Kill, Hows: connKills}, {Kind: Refuse}, {Kind: IdleCut}}},
+	{"fleet", "faults of the client's device, in the client itself", []Skill{{Kind: Suspend}}},
+	{"server", "the embedded reference server", []Skill{{Kind: Drain}}},
 	{"process", "signals to a server process that flatline started or was given", []Skill{
-		{Stall, nil}, {Kill, []How{Process}}}},
+		{Kind: Stall}, {Kind: Kill, Hows: []How{Process}}}},
 	{"packet", "faults on IP packets, in a user-space TCP/IP stack; no privileges", []Skill{
-		{Blackhole, nil}, {Drop, nil}, {Delay, nil}, {Throttle, nil}, {Duplicate, nil}, {Reorder, nil}, {Corrupt, nil},
-		{Kill, connKills}, {Refuse, nil}, {IdleCut, nil}}},
+		{Kind: Blackhole}, {Kind: Drop}, {Kind: Delay}, {Kind: Throttle}, {Kind: Duplicate}, {Kind: Reorder}, {Kind: Corrupt},
+		{Kind: Kill, Hows: connKills}, {Kind: Refuse}, {Kind: IdleCut}}},
 	{"kernel", "faults on IP packets in the Linux kernel; needs CAP_NET_ADMIN", []Skill{
-		{Blackhole, nil}, {Drop, nil}, {Kill, []How{RST, FIN}}, {Refuse, nil}}},
+		{Kind: Blackhole}, {Kind: Drop, NoBurst: true}, {Kind: Kill, Hows: []How{RST, FIN}}, {Kind: Refuse}}},
 }
 
 // Can reports whether the engine's table has the fault's kind and how.
 func (e *EngineInfo) Can(f *Fault) bool {
 	for _, s := range e.Skills {
-		if s.Kind == f.Kind && (s.Hows == nil || slices.Contains(s.Hows, f.Mode())) {
+		if s.Kind == f.Kind && (s.Hows == nil || slices.Contains(s.Hows, f.Mode())) && !(s.NoBurst && f.Burst > 1) {
 			return true
 		}
 	}

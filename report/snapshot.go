@@ -69,7 +69,7 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 }
 
 func planInfo(p *scenario.Plan, opts *Options) PlanInfo {
-	info := PlanInfo{Name: p.Name, Intent: p.Intent, Path: p.Path, Seed: p.Seed, Source: p.Source, Target: opts.Target, Engine: p.Engine, Duration: p.Duration, RampEnd: rampEnd(p), Clients: p.Clients,
+	info := PlanInfo{Name: p.Name, Intent: p.Intent, Path: p.Path, Seed: p.Seed, Source: p.Source, Target: opts.Target, Engine: p.PathEngine, Duration: p.Duration, RampEnd: rampEnd(p), Clients: p.Clients,
 		Faults: p.Faults, Expect: p.Expect}
 	if text, err := json.Marshal(p); err == nil {
 		info.Resolved = text

@@ -2,19 +2,12 @@ package scenario
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
 )
-
-// built are the engines of this build; [chaos.Engines] knows of more.
-var built = []string{"stream", "fleet", "server", "process"}
-
-// losesPackets says what the faults that need IP packets do, for the message that refuses them.
-var losesPackets = map[chaos.Kind]string{chaos.Drop: "loses", chaos.Duplicate: "repeats", chaos.Reorder: "reorders", chaos.Corrupt: "damages"}
 
 // fault resolves the fault at path.
 func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
@@ -61,7 +54,7 @@ func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
 	if f.Name != "" && !isName(f.Name) {
 		c.report(at("name"), nameHint, "name %q cannot name a fault", f.Name)
 	}
-	c.faultEngine(path, &f, target)
+	c.faultTarget(path, &f, target)
 	return f
 }
 
@@ -96,19 +89,9 @@ func (c *checker) faultDefaults(f *chaos.Fault) {
 	}
 }
 
-// faultEngine refuses a fault that nothing in this build, or nothing at this target, can do.
-func (c *checker) faultEngine(path string, f *chaos.Fault, target *Target) {
+// faultTarget refuses a fault that nothing at this target can do.
+func (c *checker) faultTarget(path string, f *chaos.Fault, target *Target) {
 	at := join(path, "fault")
-	who := chaos.WhoCan(f)
-	if what := losesPackets[f.Kind]; what != "" {
-		c.report(at, fmt.Sprintf("engines that can: %s (not in this build); for a slow path use delay or throttle, for a dead one blackhole", strings.Join(who, ", ")),
-			"%s %s IP packets; the stream engine carries bytes, on which TCP has mended that already", f.Kind, what)
-		return
-	}
-	if len(who) > 0 && !slices.ContainsFunc(who, func(e string) bool { return slices.Contains(built, e) }) {
-		c.report(at, "engines that can: "+strings.Join(who, ", "), "no engine of this build can do %s", f.Kind)
-		return
-	}
 	if !c.clean("target") {
 		return
 	}

@@ -122,7 +122,7 @@ type TuningReconnect struct {
 
 // FileChaos is the chaos section: a list of faults, or {engine, faults}.
 type FileChaos struct {
-	Engine string      `yaml:"engine" enum:"auto,stream" doc:"What carries out the network faults." default:"auto"`
+	Engine string      `yaml:"engine" enum:"auto,stream,packet,kernel" doc:"What carries out the network faults: stream on bytes, packet on IP packets in a user-space TCP stack, kernel on those of Linux (needs CAP_NET_ADMIN). auto takes stream, or packet where it takes packets." default:"auto"`
 	Faults []FileFault `yaml:"faults" doc:"The faults."`
 }
 

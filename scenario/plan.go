@@ -11,20 +11,22 @@ import (
 // Plan is a scenario as it will run: every default filled in, every profile resolved, every fault scheduled. It is
 // read-only after [File.Plan] returned it.
 type Plan struct {
-	Name     string
-	Intent   string // the comment that opens the file
-	Path     string // where it was read from
-	Source   string // the text of the file, for the Result
-	Seed     uint64
-	Target   Target
-	Groups   []Group
-	Clients  int    // total over all groups; client numbers are 0..Clients-1
-	Engine   string // auto, stream (packet and kernel will come)
-	Faults   []chaos.Fault
-	Schedule []chaos.Occurrence
-	Duration time.Duration
-	Expect   []Expect
-	Warnings []string // what is allowed but probably not meant
+	Name         string
+	Intent       string // the comment that opens the file
+	Path         string // where it was read from
+	Source       string // the text of the file, for the Result
+	Seed         uint64
+	Target       Target
+	Groups       []Group
+	Clients      int    // total over all groups; client numbers are 0..Clients-1
+	Engine       string // as asked: auto, stream, packet or kernel
+	PathEngine   string // stream, packet or kernel: what carries out the faults of the network
+	EngineReason string // why that one
+	Faults       []chaos.Fault
+	Schedule     []chaos.Occurrence
+	Duration     time.Duration
+	Expect       []Expect
+	Warnings     []string // what is allowed but probably not meant
 
 	victims *victims
 }

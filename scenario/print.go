@@ -39,6 +39,7 @@ func (p *Plan) Fprint(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "\n         %s\n         detects silence %s\n         reconnects %s\n", describeBeat(&g.Config), Detection(&g.Config), describeReconnect(&g.Config.Reconnect))
 	}
+	fmt.Fprintf(&b, "engine   %s: %s\n", p.PathEngine, p.EngineReason)
 	for i := range p.Faults {
 		f := p.Faults[i]
 		name := f.Name

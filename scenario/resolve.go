@@ -60,6 +60,9 @@ func (c *checker) resolve(f *File) *Plan {
 	if len(f.Chaos.Faults) == 0 || c.clean("chaos") {
 		c.nameFaults(p.Faults)
 	}
+	if c.clean("chaos") {
+		c.engine(p)
+	}
 	c.duration(f, p)
 	if c.clean("duration") && c.clean("chaos") {
 		p.Schedule = schedule(p.Faults, p.Duration)

@@ -19,6 +19,7 @@ type Resources struct {
 const (
 	clientBytes     = 16 << 10 // a client with its connection: goroutine, buffers, recorder
 	zombieBytes     = 4 << 10
+	packetBytes     = 64 << 10 // both ends of a connection in a user-space TCP stack, and the gateway's to the target
 	processBytes    = 64 << 20
 	descriptorSlack = 128
 )
@@ -40,6 +41,9 @@ func (p *Plan) Resources() Resources {
 	r.Descriptors = p.Clients + r.Zombies + descriptorSlack
 	r.PortsPerSource = (p.Clients + r.Zombies + r.Sources - 1) / r.Sources
 	r.Memory = processBytes + int64(p.Clients)*clientBytes + int64(r.Zombies)*zombieBytes
+	if p.PathEngine == "packet" {
+		r.Memory += int64(p.Clients+r.Zombies) * packetBytes
+	}
 	return r
 }
 

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/flatline-dev/flatline/chaos"
 )
 
 func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, tag reflect.StructTag) {
@@ -33,9 +31,6 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, tag reflect
 		if words := tag.Get("enum"); words != "" {
 			if known := strings.Split(words, ","); !slices.Contains(known, s) {
 				hint := didYouMean(s, known)
-				if slices.ContainsFunc(chaos.Engines, func(e chaos.EngineInfo) bool { return e.Name == s }) {
-					hint = "this build has no " + s + " engine for the network; " + hint
-				}
 				d.fail(n, path, hint, "%s cannot be %q", lastKey(path), s)
 				return
 			}

@@ -69,13 +69,13 @@ func (c *Config) validate() error {
 
 // can is [Engine.Can] on every system.
 func can(f *chaos.Fault) error {
+	if f.Kind == chaos.Drop && f.Burst > 1 {
+		return fmt.Errorf("engine kernel cannot do drop in bursts: it throws its dice for every packet anew; hint: engine packet can, or leave burst out")
+	}
 	if err := chaos.CannotError("kernel", f); err != nil {
 		return err
 	}
-	switch {
-	case f.Kind == chaos.Drop && f.Burst > 1:
-		return fmt.Errorf("engine kernel cannot do drop in bursts: it throws its dice for every packet anew; hint: engine packet can, or leave burst out")
-	case len(f.Nodes) > 0:
+	if len(f.Nodes) > 0 {
 		return fmt.Errorf("engine kernel cannot do %s for single nodes: it does not know which node a client has reached; hint: choose clients", f.Kind)
 	}
 	return nil

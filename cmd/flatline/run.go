@@ -15,7 +15,6 @@ import (
 
 	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/chaos/process"
-	"github.com/flatline-dev/flatline/chaos/stream"
 	"github.com/flatline-dev/flatline/internal/fleet"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 	"github.com/flatline-dev/flatline/internal/server"
@@ -34,6 +33,7 @@ const checkpoint = 5 * time.Second
 type runFlags struct {
 	scenario scenarioFlags
 	output   outputFlags
+	capture  captureFlags
 	quiet    bool
 }
 
@@ -64,6 +64,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 	}
 	flags.scenario.add(cmd)
 	flags.output.add(cmd)
+	flags.capture.add(cmd)
 	cmd.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "no progress on standard error")
 	return cmd
 }
@@ -149,13 +150,14 @@ func (a *app) onInterrupt(cancel context.CancelCauseFunc) func() {
 
 // session is one run on real sockets.
 type session struct {
-	plan   *scenario.Plan
-	target *target
-	rec    *report.Recorder
-	fleet  *fleet.Fleet
-	procs  *process.Engine // nil without a visible process
-	clock  func() time.Duration
-	path   string // of the Result; "" for none
+	plan    *scenario.Plan
+	target  *target
+	rec     *report.Recorder
+	fleet   *fleet.Fleet
+	network *network
+	procs   *process.Engine // nil without a visible process
+	clock   func() time.Duration
+	path    string // of the Result; "" for none
 }
 
 func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session, error) {
@@ -163,8 +165,11 @@ func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session,
 	s := &session{plan: plan, target: target, clock: func() time.Duration { return time.Since(began) }}
 	s.path = flags.output.path(plan)
 	s.rec = report.NewRecorder(plan, flags.output.about("run", "fleet", plan, target.url))
-	path := stream.New(s.clock, s.rec, plan.Seed, plan.Clients)
-	engines := []chaos.Engine{path}
+	var err error
+	if s.network, err = newNetwork(plan, target.url, s.clock, s.rec, &flags.capture); err != nil {
+		return nil, err
+	}
+	engines := []chaos.Engine{s.network.engine}
 	if target.proc != nil {
 		s.procs = process.New(target.proc)
 		s.procs.OnError = func(err error) { s.rec.Warn(s.clock(), err.Error()) }
@@ -176,11 +181,14 @@ func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session,
 			addr: func(i int) string { return s.fleet.LocalAddr(i) },
 		})
 	}
-	var err error
 	s.fleet, err = fleet.New(plan, fleet.Options{
-		Sink: s.rec, Clock: s.clock, URL: target.url, Path: path, Engines: engines, Quantum: fleet.DefaultQuantum(plan.Clients),
+		Sink: s.rec, Clock: s.clock, URL: target.url, Path: s.network.path, DialTCP: s.network.dialTCP, Engines: engines,
+		Quantum: fleet.DefaultQuantum(plan.Clients),
 	})
-	return s, err
+	if err != nil {
+		return nil, errors.Join(err, s.network.close())
+	}
+	return s, nil
 }
 
 // drive runs the fleet, and beside it what watches: the target's usage, the checkpoints, the progress.
@@ -217,7 +225,7 @@ func (s *session) drive(ctx context.Context, cancel context.CancelCauseFunc, sho
 	})
 	every(progressPeriod, func() { show(s.clock()) })
 
-	err := s.fleet.Run(ctx)
+	err := errors.Join(s.fleet.Run(ctx), s.network.close())
 	stop()
 	watchers.Wait()
 	show(progressEnd)

@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/process", "report", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/server"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/server"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -39,6 +39,7 @@ var table = map[string]struct {
 	"internal/house":          {reason: "it only reads source files"},
 	"chaos/stream":            {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the sockets it hurts, nothing of clients or reports"},
 	"chaos/process":           {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the processes it hurts, nothing of clients or reports"},
+	"chaos/packet":            {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the packets it hurts, nothing of clients or reports"},
 	"chaos/kernel":            {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the packets it hurts, nothing of clients or reports"},
 	"report": {
 		may:    []string{"scenario", "chaos", "internal/heartbeat"},
@@ -56,7 +57,7 @@ var table = map[string]struct {
 var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet", "github.com/google/nftables": "chaos/kernel"}
 
 // clockReaders may call time.Now and its relatives; everything else takes the time as an argument.
-var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "chaos/stream", "chaos/kernel", "chaos/process"}
+var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process"}
 
 type file struct {
 	pkg, path string
