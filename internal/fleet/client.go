@@ -15,6 +15,7 @@ type client struct {
 	links   *link         // the newest first; more than one only while an old one closes, or without a reconnect lock
 	awake   chan struct{} // closed when the device wakes; nil while it is awake
 	device  heartbeat.Device
+	freed   time.Duration // when a limit on the device's timers last fell: what it had put off is due from then on
 
 	due  time.Duration // owned by timers: the tick that serves the deadline
 	slot int32         // owned by timers
@@ -45,7 +46,7 @@ func (c *client) fire(tick time.Duration) {
 		c.step(now, heartbeat.Input{Kind: heartbeat.Start})
 		return
 	}
-	if due := c.deadline(); due <= now { // otherwise an input has moved it meanwhile
+	if due := max(c.deadline(), c.freed); due <= now { // otherwise an input has moved it meanwhile
 		c.f.sink.Lag(now, due)
 	}
 	c.step(now, heartbeat.Input{Kind: heartbeat.Deadline, Tick: tick})
@@ -158,6 +159,7 @@ func (c *client) throttle(grid time.Duration, on bool) {
 		c.device.Throttle(grid)
 	} else {
 		c.device.Free(grid)
+		c.freed = c.f.clock()
 	}
 	c.arm()
 }

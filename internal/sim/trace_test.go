@@ -60,6 +60,7 @@ func (r record) String() string {
 type tracer struct {
 	mu      sync.Mutex
 	records []record
+	lag     time.Duration // the latest that a timer ran
 }
 
 var _ report.Sink = (*tracer)(nil)
@@ -118,7 +119,11 @@ func (t *tracer) ZombieBegan(now time.Duration, client int) { t.add(now, client,
 func (t *tracer) ZombieEnded(now time.Duration, client int, reaped bool) {
 	t.add(now, client, "zombie ended, reaped %v", reaped)
 }
-func (t *tracer) Lag(time.Duration, time.Duration)          {}
+func (t *tracer) Lag(now, due time.Duration) {
+	t.mu.Lock()
+	t.lag = max(t.lag, now-due)
+	t.mu.Unlock()
+}
 func (t *tracer) Target(time.Duration, report.TargetSample) {}
 func (t *tracer) Warn(now time.Duration, text string)       { t.add(now, -1, "warning: %s", text) }
 
