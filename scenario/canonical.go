@@ -123,7 +123,7 @@ func faultWritten(f *chaos.Fault) FileFault {
 	case f.Kind == chaos.Throttle:
 		w.Rate = &Amount{chaos.FormatRate(f.Rate)}
 	default:
-		w.Rate = &Amount{formatNumber(f.Rate)}
+		w.Rate = &Amount{chaos.FormatProbability(f.Rate)}
 	}
 	return w
 }
