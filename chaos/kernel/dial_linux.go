@@ -38,7 +38,7 @@ func (e *Engine) DialTCP(ctx context.Context, client int, network, addr string) 
 	}
 	// Keep-alive probes would be a heartbeat that the client under test does not have.
 	d := net.Dialer{KeepAlive: -1}
-	if e.byAddress {
+	if e.by == byAddress {
 		d.LocalAddr = &net.TCPAddr{IP: Address(client, e.cfg.Target).AsSlice()}
 		d.Control = func(_, _ string, c syscall.RawConn) error {
 			// The local port then has to be unique only together with the destination (ip(7)).

@@ -143,7 +143,7 @@ func TestLocalDrop(t *testing.T) {
 		keys = append(keys, w.keyOf(i))
 	}
 	_, err := w.table.add(0, []chain{{name: "local", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookOutput, rules: []rule{
-		{chance(rate), ipv4(), tcp(), saddr(setName(0)), drop()},
+		{chance(rate), saddr(setName(0)), tcp(), drop()},
 	}}}, w.keyType(), keys)
 	if err != nil {
 		t.Fatal(err)
