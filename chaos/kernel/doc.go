@@ -37,8 +37,6 @@
 //   - With net.ipv4.tcp_fwmark_accept=1 a server in the same namespace inherits the mark, and a fault in one direction
 //     hits both.
 //
-// Give each client few connections and plenty of ports: addresses are bound late (IP_BIND_ADDRESS_NO_PORT).
-//
 // # Where a packet is lost
 //
 // A packet that is dropped in the output hook of its sender is an error to the sender's TCP (EPERM from the IP layer): it

@@ -223,6 +223,20 @@ func TestKill(t *testing.T) {
 	}
 }
 
+// TestKillTwice: a connection that was reset stays reset, whoever asks and how often.
+func TestKillTwice(t *testing.T) {
+	w := newWorld(t, "127.0.0.1:0", 1)
+	c, _ := w.open(0)
+	for range 2 {
+		w.begin(chaos.Fault{Kind: chaos.Kill}, 0)
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("write: %v", err)
+	}
+	wantError(t, c, syscall.ECONNRESET)
+	wantError(t, c, syscall.ECONNRESET)
+}
+
 // TestKillUnderBlackhole: the RST is lost with everything else, and yet no end is left.
 func TestKillUnderBlackhole(t *testing.T) {
 	w := newWorld(t, "127.0.0.1:0", 1)
