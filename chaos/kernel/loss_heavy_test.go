@@ -31,7 +31,7 @@ type tally struct {
 	sent, resent uint32 // segments with data sent by the clients, and how many of them again
 }
 
-func (a *tally) slowShare() float64 { return float64(a.slow) / float64(a.trips) }
+func (a tally) slowShare() float64 { return float64(a.slow) / float64(a.trips) }
 
 // exchange lets every connection make its round trips, all at the same time, one at a time on each.
 func exchange(t *testing.T, conns []net.Conn, trips int) tally {
