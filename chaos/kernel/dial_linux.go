@@ -2,9 +2,11 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,7 +40,7 @@ func (e *Engine) DialTCP(ctx context.Context, client int, network, addr string) 
 	}
 	// Keep-alive probes would be a heartbeat that the client under test does not have.
 	d := net.Dialer{KeepAlive: -1}
-	if e.byAddress {
+	if e.by == byAddress {
 		d.LocalAddr = &net.TCPAddr{IP: Address(client, e.cfg.Target).AsSlice()}
 		d.Control = func(_, _ string, c syscall.RawConn) error {
 			// The local port then has to be unique only together with the destination (ip(7)).
@@ -120,6 +122,16 @@ func (c *conn) Close() error {
 		c.e.zombies.consider(int(c.client), c.peer())
 	}
 	return c.TCPConn.Close()
+}
+
+// Read implements [net.Conn]. A reset that a Write has already been told of is a reset for Read too: to the kernel, a
+// socket is merely not connected after that.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	if err != nil && errors.Is(err, unix.ENOTCONN) {
+		err = &net.OpError{Op: "read", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError("read", unix.ECONNRESET)}
+	}
+	return n, err
 }
 
 // peer is the server's end of the connection.

@@ -12,12 +12,12 @@ import (
 
 // Engine carries out faults on the packets of the connections that it dials. It implements [chaos.Engine].
 type Engine struct {
-	cfg       Config
-	byAddress bool
-	paths     []path
-	diag      *diag
-	zombies   zombies
-	closed    atomic.Bool
+	cfg     Config
+	by      knownBy
+	paths   []path
+	diag    *diag
+	zombies zombies
+	closed  atomic.Bool
 
 	mu    sync.Mutex
 	table *table
@@ -46,13 +46,13 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		cfg:       cfg,
-		byAddress: byAddress(cfg.Target),
-		paths:     make([]path, cfg.Clients),
-		force:     map[int]inForce{},
+		cfg:   cfg,
+		by:    know(cfg.Target),
+		paths: make([]path, cfg.Clients),
+		force: map[int]inForce{},
 	}
 	var err error
-	if e.table, err = newTable(tableName()); err != nil {
+	if e.table, err = newTable(family(e.by)); err != nil {
 		return nil, explain(err)
 	}
 	if e.diag, err = newDiag(); err != nil {
@@ -95,7 +95,7 @@ func (e *Engine) Begin(f *chaos.Fault, o chaos.Occurrence, victims *chaos.Set) e
 		for i := range victims.All {
 			keys = append(keys, e.keyOf(i))
 		}
-		have, err := e.table.add(o.Index, program(f, setName(o.Index), e.byAddress), e.keyType(), keys)
+		have, err := e.table.add(o.Index, program(f, setName(o.Index), e.by), e.keyType(), keys)
 		if err != nil {
 			_ = e.table.remove(have) // a part of it may never have been there
 			e.note(&in, -1)

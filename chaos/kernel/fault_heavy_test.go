@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -194,46 +193,6 @@ func TestRefuse(t *testing.T) {
 			end()
 			w.open(0)
 		})
-	}
-}
-
-func TestKill(t *testing.T) {
-	for _, m := range matchings {
-		for how, want := range map[chaos.How][2]error{
-			chaos.RST: {syscall.ECONNRESET, syscall.ECONNRESET},
-			chaos.FIN: {io.EOF, io.EOF},
-		} {
-			t.Run(m.name+" "+string(how), func(t *testing.T) {
-				w := newWorld(t, m.listen, 2)
-				c, peer := w.open(0)
-				again, againPeer := w.open(0)
-				other, otherPeer := w.open(1)
-				w.begin(chaos.Fault{Kind: chaos.Kill, How: how}, 0)
-				for _, victim := range []net.Conn{c, again} {
-					wantError(t, victim, want[0])
-				}
-				for _, victim := range []net.Conn{peer, againPeer} {
-					wantError(t, victim, want[1])
-				}
-				write(t, other, "lives")
-				wantRead(t, otherPeer, "lives")
-				w.open(0)
-			})
-		}
-	}
-}
-
-// TestKillUnderBlackhole: the RST is lost with everything else, and yet no end is left.
-func TestKillUnderBlackhole(t *testing.T) {
-	w := newWorld(t, "127.0.0.1:0", 1)
-	c, peer := w.open(0)
-	w.begin(chaos.Fault{Kind: chaos.Blackhole}, 0)
-	w.begin(chaos.Fault{Kind: chaos.Kill, How: chaos.RST}, 0)
-	wantError(t, c, syscall.ECONNRESET)
-	wantError(t, peer, syscall.ECONNABORTED)
-	c.Close()
-	if got := w.obs.all(); got != nil {
-		t.Errorf("zombies: %v", got)
 	}
 }
 

@@ -51,10 +51,24 @@ func Address(client int, target netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// byAddress reports whether clients of the target are known by their addresses.
-func byAddress(target netip.Addr) bool {
-	target = target.Unmap()
-	return target.Is4() && target.IsLoopback()
+// knownBy says how the engine knows a packet's client.
+type knownBy int
+
+const (
+	byMark         knownBy = iota // the mark of the client's socket; the server may be anywhere
+	byLoopbackMark                // the same, of a server on ::1
+	byAddress                     // the client's own address
+)
+
+// know chooses how clients of the target are known.
+func know(target netip.Addr) knownBy {
+	switch target = target.Unmap(); {
+	case target.Is4() && target.IsLoopback():
+		return byAddress
+	case target.IsLoopback():
+		return byLoopbackMark
+	}
+	return byMark
 }
 
 func (c *Config) validate() error {

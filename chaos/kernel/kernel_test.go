@@ -35,15 +35,15 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestByAddress(t *testing.T) {
-	for addr, want := range map[string]bool{"127.0.0.1": true, "127.9.9.9": true, "::ffff:127.0.0.1": true,
-		"::1": false, "10.0.0.1": false, "192.0.2.1": false, "2001:db8::1": false} {
-		if got := byAddress(netip.MustParseAddr(addr)); got != want {
-			t.Errorf("byAddress(%s) = %v", addr, got)
+func TestKnow(t *testing.T) {
+	for addr, want := range map[string]knownBy{"127.0.0.1": byAddress, "127.9.9.9": byAddress, "::ffff:127.0.0.1": byAddress,
+		"::1": byLoopbackMark, "10.0.0.1": byMark, "192.0.2.1": byMark, "2001:db8::1": byMark} {
+		if got := know(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("know(%s) = %v, want %v", addr, got, want)
 		}
 	}
-	if byAddress(netip.Addr{}) {
-		t.Error("an unknown target is taken for loopback")
+	if got := know(netip.Addr{}); got != byMark {
+		t.Errorf("an unknown target: %v", got)
 	}
 }
 

@@ -31,7 +31,7 @@ type tally struct {
 	sent, resent uint32 // segments with data sent by the clients, and how many of them again
 }
 
-func (a *tally) slowShare() float64 { return float64(a.slow) / float64(a.trips) }
+func (a tally) slowShare() float64 { return float64(a.slow) / float64(a.trips) }
 
 // exchange lets every connection make its round trips, all at the same time, one at a time on each.
 func exchange(t *testing.T, conns []net.Conn, trips int) tally {
@@ -84,14 +84,23 @@ func TestLossIsReal(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			w := newWorld(t, m.listen, clients)
 			conns, all := echoing(w, clients)
-			quiet := exchange(t, conns, 5)
-			if quiet.slowShare() > 0.02 {
-				t.Fatalf("%.1f %% of the round trips are slow without loss", 100*quiet.slowShare())
-			}
+			settle(t, conns)
 			w.begin(chaos.Fault{Kind: chaos.Drop, Rate: rate}, all...)
 			wantLoss(t, exchange(t, conns, trips), 1-(1-rate)*(1-rate), chaos.Both)
 		})
 	}
+}
+
+// settle waits until the machine is quiet enough for round trips to be slow by loss only.
+func settle(t *testing.T, conns []net.Conn) {
+	t.Helper()
+	var share float64
+	for range 20 {
+		if share = exchange(t, conns, 5).slowShare(); share <= 0.01 {
+			return
+		}
+	}
+	t.Fatalf("%.1f %% of the round trips are slow without loss", 100*share)
 }
 
 // wantLoss checks that round trips fail their first time with probability p.
@@ -143,7 +152,7 @@ func TestLocalDrop(t *testing.T) {
 		keys = append(keys, w.keyOf(i))
 	}
 	_, err := w.table.add(0, []chain{{name: "local", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookOutput, rules: []rule{
-		{chance(rate), ipv4(), tcp(), saddr(setName(0)), drop()},
+		{chance(rate), saddr(setName(0)), tcp(), drop()},
 	}}}, w.keyType(), keys)
 	if err != nil {
 		t.Fatal(err)
@@ -245,9 +254,7 @@ func TestAbroad(t *testing.T) {
 	for i := range clients {
 		conns, all = append(conns, open(i)), append(all, i)
 	}
-	if quiet := exchange(t, conns, 5); quiet.slowShare() > 0.02 {
-		t.Fatalf("%.1f %% of the round trips are slow without loss", 100*quiet.slowShare())
-	}
+	settle(t, conns)
 
 	for _, dir := range []chaos.Direction{chaos.Up, chaos.Down} {
 		fresh := make([]net.Conn, clients) // their counts begin at zero

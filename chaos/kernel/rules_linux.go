@@ -37,7 +37,7 @@ func (r rule) exprs() []expr.Any {
 	return all
 }
 
-// chain is a base chain of one occurrence.
+// chain is a chain of one occurrence; without a hook it is one that another jumps to.
 type chain struct {
 	name     string
 	kind     nftables.ChainType
@@ -57,10 +57,19 @@ const (
 // chance is in parts of this many.
 const chanceParts = 1_000_000_000
 
-// program is the chains that put f in force for the victims in the set.
-func program(f *chaos.Fault, set string, byAddress bool) []chain {
+// family is that of the table: where clients are known by address, all packets that matter are IPv4.
+func family(by knownBy) nftables.TableFamily {
+	if by == byAddress {
+		return nftables.TableFamilyIPv4
+	}
+	return nftables.TableFamilyINet
+}
+
+// program is the chains that put f in force for the victims in the set, a chain before the one that jumps to it. A rule
+// begins with what fails for most packets: every packet of the namespace passes here.
+func program(f *chaos.Fault, set string, by knownBy) []chain {
 	if f.Kind == chaos.Refuse {
-		return refusal(set, byAddress)
+		return refusal(set, by)
 	}
 	up, down := f.Direction != chaos.Down, f.Direction != chaos.Up
 	var loss rule // empty: always
@@ -69,46 +78,51 @@ func program(f *chaos.Fault, set string, byAddress bool) []chain {
 	}
 	with := func(clauses ...clause) rule { return append(loss[:len(loss):len(loss)], clauses...) }
 	in := chain{name: "in", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, priority: lossPriority}
-	if byAddress {
-		if up {
-			in.rules = append(in.rules, with(ipv4(), tcp(), saddr(set), drop()))
-		}
-		if down {
-			in.rules = append(in.rules, with(ipv4(), tcp(), daddr(set), drop()))
-		}
+	if down && by == byAddress {
+		in.rules = append(in.rules, with(daddr(set), tcp(), drop()))
+	}
+	if down && by != byAddress {
+		in.rules = append(in.rules, with(socketMark(set), tcp(), drop()))
+	}
+	if up && by == byAddress {
+		in.rules = append(in.rules, with(saddr(set), tcp(), drop()))
+	}
+	if up && by != byAddress {
+		in.rules = append(in.rules, with(mark(set), fromLoopback(), tcp(), drop()))
+	}
+	if !up || by != byMark {
 		return []chain{in}
 	}
-	if down {
-		in.rules = append(in.rules, with(tcp(), socketMark(set), drop()))
-	}
-	if !up {
-		return []chain{in}
-	}
-	in.rules = append(in.rules, with(fromLoopback(), tcp(), mark(set), drop()))
 	return []chain{in,
+		{name: "away", rules: []rule{{ipv4(), detour4()}, {ipv6(), detour6()}}},
 		{name: "out", kind: nftables.ChainTypeRoute, hook: nftables.ChainHookOutput, priority: outPriority, rules: []rule{
-			with(toNetwork(), ipv4(), tcp(), mark(set), detour4()),
-			with(toNetwork(), ipv6(), tcp(), mark(set), detour6()),
+			with(mark(set), toNetwork(), tcp(), jump(set, "away")),
 		}},
 		{name: "pit", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, priority: lossPriority, rules: []rule{
-			{fromLoopback(), detoured(), drop()},
+			{detoured(), fromLoopback(), drop()},
 		}},
 	}
 }
 
-func refusal(set string, byAddress bool) []chain {
+func refusal(set string, by knownBy) []chain {
 	in := chain{name: "in", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, priority: refusePriority}
-	if byAddress {
-		in.rules = []rule{{ipv4(), tcp(), syn(), saddr(set), reset()}}
+	if by == byAddress {
+		in.rules = []rule{{saddr(set), tcp(), syn(), reset()}}
 		return []chain{in}
 	}
-	in.rules = []rule{{fromLoopback(), tcp(), syn(), mark(set), reset()}}
+	in.rules = []rule{{mark(set), fromLoopback(), tcp(), syn(), reset()}}
+	if by == byLoopbackMark {
+		return []chain{in}
+	}
 	return []chain{in,
 		{name: "out", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookOutput, priority: outPriority, rules: []rule{
-			{toNetwork(), tcp(), syn(), mark(set), reset()},
+			{mark(set), toNetwork(), tcp(), syn(), reset()},
 		}},
 	}
 }
+
+// chainName is the full name of a chain of the occurrence that has the set.
+func chainName(set, name string) string { return set + "-" + name }
 
 func compare(text string, load expr.Any, op expr.CmpOp, data ...byte) clause {
 	return clause{text, []expr.Any{load, &expr.Cmp{Op: op, Register: 1, Data: data}}}
@@ -174,6 +188,10 @@ func chance(rate float64) clause {
 
 func drop() clause {
 	return clause{"drop", []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}}
+}
+func jump(set, to string) clause {
+	to = chainName(set, to)
+	return clause{"jump " + to, []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: to}}}
 }
 func reset() clause {
 	return clause{"reject with tcp reset", []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}}

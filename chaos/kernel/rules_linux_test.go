@@ -21,7 +21,11 @@ func text(chains []chain) string {
 	hooks := map[nftables.ChainHook]string{*nftables.ChainHookInput: "input", *nftables.ChainHookOutput: "output", *nftables.ChainHookPrerouting: "prerouting"}
 	var b strings.Builder
 	for _, c := range chains {
-		fmt.Fprintf(&b, "%s: type %s hook %s priority %d\n", c.name, c.kind, hooks[*c.hook], c.priority)
+		if c.hook == nil {
+			fmt.Fprintf(&b, "%s:\n", c.name)
+		} else {
+			fmt.Fprintf(&b, "%s: type %s hook %s priority %d\n", c.name, c.kind, hooks[*c.hook], c.priority)
+		}
 		for _, r := range c.rules {
 			fmt.Fprintf(&b, "  %v\n", r)
 		}
@@ -31,51 +35,57 @@ func text(chains []chain) string {
 
 func TestRules(t *testing.T) {
 	for _, tt := range []struct {
-		name      string
-		f         chaos.Fault
-		byAddress bool
-		want      string
+		name string
+		f    chaos.Fault
+		by   knownBy
+		want string
 	}{
-		{"blackhole by address", chaos.Fault{Kind: chaos.Blackhole}, true, `
+		{"blackhole by address", chaos.Fault{Kind: chaos.Blackhole}, byAddress, `
 in: type filter hook input priority -290
-  meta nfproto ipv4 meta l4proto tcp ip saddr @v7 drop
-  meta nfproto ipv4 meta l4proto tcp ip daddr @v7 drop
+  ip daddr @v7 meta l4proto tcp drop
+  ip saddr @v7 meta l4proto tcp drop
 `},
-		{"blackhole up by address", chaos.Fault{Kind: chaos.Blackhole, Direction: chaos.Up}, true, `
+		{"blackhole up by address", chaos.Fault{Kind: chaos.Blackhole, Direction: chaos.Up}, byAddress, `
 in: type filter hook input priority -290
-  meta nfproto ipv4 meta l4proto tcp ip saddr @v7 drop
+  ip saddr @v7 meta l4proto tcp drop
 `},
-		{"drop down by address", chaos.Fault{Kind: chaos.Drop, Rate: 0.05, Direction: chaos.Down}, true, `
+		{"drop down by address", chaos.Fault{Kind: chaos.Drop, Rate: 0.05, Direction: chaos.Down}, byAddress, `
 in: type filter hook input priority -290
-  numgen random mod 1000000000 < 50000000 meta nfproto ipv4 meta l4proto tcp ip daddr @v7 drop
+  numgen random mod 1000000000 < 50000000 ip daddr @v7 meta l4proto tcp drop
 `},
-		{"refuse by address", chaos.Fault{Kind: chaos.Refuse}, true, `
+		{"refuse by address", chaos.Fault{Kind: chaos.Refuse}, byAddress, `
 in: type filter hook input priority -280
-  meta nfproto ipv4 meta l4proto tcp tcp flags & (fin | syn | rst | ack) == syn ip saddr @v7 reject with tcp reset
+  ip saddr @v7 meta l4proto tcp tcp flags & (fin | syn | rst | ack) == syn reject with tcp reset
 `},
-		{"drop by mark", chaos.Fault{Kind: chaos.Drop, Rate: 0.5, Direction: chaos.Both}, false, `
+		{"drop by mark", chaos.Fault{Kind: chaos.Drop, Rate: 0.5, Direction: chaos.Both}, byMark, `
 in: type filter hook input priority -290
-  numgen random mod 1000000000 < 500000000 meta l4proto tcp socket mark @v7 drop
-  numgen random mod 1000000000 < 500000000 meta iiftype loopback meta l4proto tcp meta mark @v7 drop
+  numgen random mod 1000000000 < 500000000 socket mark @v7 meta l4proto tcp drop
+  numgen random mod 1000000000 < 500000000 meta mark @v7 meta iiftype loopback meta l4proto tcp drop
+away:
+  meta nfproto ipv4 ip daddr set 127.0.0.1 meta mark set 0x65ffffff
+  meta nfproto ipv6 ip6 daddr set ::1 meta mark set 0x65ffffff
 out: type route hook output priority 200
-  numgen random mod 1000000000 < 500000000 meta oiftype != loopback meta nfproto ipv4 meta l4proto tcp meta mark @v7 ip daddr set 127.0.0.1 meta mark set 0x65ffffff
-  numgen random mod 1000000000 < 500000000 meta oiftype != loopback meta nfproto ipv6 meta l4proto tcp meta mark @v7 ip6 daddr set ::1 meta mark set 0x65ffffff
+  numgen random mod 1000000000 < 500000000 meta mark @v7 meta oiftype != loopback meta l4proto tcp jump v7-away
 pit: type filter hook prerouting priority -290
-  meta iiftype loopback meta mark 0x65ffffff drop
+  meta mark 0x65ffffff meta iiftype loopback drop
 `},
-		{"blackhole down by mark", chaos.Fault{Kind: chaos.Blackhole, Direction: chaos.Down}, false, `
+		{"blackhole up on ::1", chaos.Fault{Kind: chaos.Blackhole, Direction: chaos.Up}, byLoopbackMark, `
 in: type filter hook input priority -290
-  meta l4proto tcp socket mark @v7 drop
+  meta mark @v7 meta iiftype loopback meta l4proto tcp drop
 `},
-		{"refuse by mark", chaos.Fault{Kind: chaos.Refuse}, false, `
+		{"blackhole down by mark", chaos.Fault{Kind: chaos.Blackhole, Direction: chaos.Down}, byMark, `
+in: type filter hook input priority -290
+  socket mark @v7 meta l4proto tcp drop
+`},
+		{"refuse by mark", chaos.Fault{Kind: chaos.Refuse}, byMark, `
 in: type filter hook input priority -280
-  meta iiftype loopback meta l4proto tcp tcp flags & (fin | syn | rst | ack) == syn meta mark @v7 reject with tcp reset
+  meta mark @v7 meta iiftype loopback meta l4proto tcp tcp flags & (fin | syn | rst | ack) == syn reject with tcp reset
 out: type filter hook output priority 200
-  meta oiftype != loopback meta l4proto tcp tcp flags & (fin | syn | rst | ack) == syn meta mark @v7 reject with tcp reset
+  meta mark @v7 meta oiftype != loopback meta l4proto tcp tcp flags & (fin | syn | rst | ack) == syn reject with tcp reset
 `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want[1:], text(program(&tt.f, "v7", tt.byAddress))); diff != "" {
+			if diff := cmp.Diff(tt.want[1:], text(program(&tt.f, "v7", tt.by))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -85,7 +95,7 @@ out: type filter hook output priority 200
 // TestRulesEncode: what stands in the text is what goes to the kernel, and the rules of one fault share no memory.
 func TestRulesEncode(t *testing.T) {
 	for _, kind := range []chaos.Kind{chaos.Blackhole, chaos.Drop, chaos.Refuse} {
-		for _, by := range []bool{true, false} {
+		for _, by := range []knownBy{byAddress, byLoopbackMark, byMark} {
 			for _, c := range program(&chaos.Fault{Kind: kind, Rate: 0.25}, "v0", by) {
 				for _, r := range c.rules {
 					for _, e := range r.exprs() {

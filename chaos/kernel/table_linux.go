@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -29,8 +30,8 @@ type table struct {
 }
 
 // newTable makes an empty table. It touches no packet until a chain is added.
-func newTable(name string) (*table, error) {
-	t := &nftables.Table{Name: name, Family: nftables.TableFamilyINet, Flags: nftTableOwner}
+func newTable(family nftables.TableFamily) (*table, error) {
+	t := &nftables.Table{Name: tableName(), Family: family, Flags: nftTableOwner}
 	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
 		if err := makeOwned(c, t); err != nil {
 			c.Close()
@@ -83,7 +84,7 @@ func alone() error {
 	if err != nil {
 		return explain(err)
 	}
-	all, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
+	all, err := conn.ListTables()
 	if err != nil {
 		return explain(err)
 	}
@@ -129,13 +130,13 @@ func (t *table) add(index int, chains []chain, keyType nftables.SetDatatype, key
 		keys = keys[n:]
 	}
 	for _, c := range chains {
-		base := t.conn.AddChain(&nftables.Chain{
-			Name: fmt.Sprintf("%s-%s", o.set.Name, c.name), Table: t.t, Type: c.kind,
-			Hooknum: c.hook, Priority: nftables.ChainPriorityRef(nftables.ChainPriority(c.priority)),
-		})
-		o.chains = append(o.chains, base)
+		one := &nftables.Chain{Name: chainName(o.set.Name, c.name), Table: t.t, Type: c.kind, Hooknum: c.hook}
+		if c.hook != nil {
+			one.Priority = nftables.ChainPriorityRef(nftables.ChainPriority(c.priority))
+		}
+		o.chains = append(o.chains, t.conn.AddChain(one))
 		for _, r := range c.rules {
-			t.conn.AddRule(&nftables.Rule{Table: t.t, Chain: base, Exprs: r.exprs()})
+			t.conn.AddRule(&nftables.Rule{Table: t.t, Chain: one, Exprs: r.exprs()})
 		}
 	}
 	return o, t.conn.Flush()
@@ -143,7 +144,7 @@ func (t *table) add(index int, chains []chain, keyType nftables.SetDatatype, key
 
 // remove takes an occurrence out, all at once. The kernel deletes a chain together with its rules.
 func (t *table) remove(o *occurrence) error {
-	for _, c := range o.chains {
+	for _, c := range slices.Backward(o.chains) { // the jumping one before its target
 		t.conn.DelChain(c)
 	}
 	t.conn.DelSet(o.set)
@@ -153,25 +154,22 @@ func (t *table) remove(o *occurrence) error {
 // Available returns nil when the kernel and the process's privileges allow this engine, and otherwise an error that says
 // what is missing and which engine can do without. It leaves nothing behind.
 func Available() error {
-	t, err := newTable(tableName())
+	t, err := newTable(family(byMark))
 	if err != nil {
 		return explain(err)
 	}
 	defer t.close()
-	// A chain without a hook: every expression is looked up, and loaded if it is a module, and no packet passes.
-	regular := t.conn.AddChain(&nftables.Chain{Name: "probe", Table: t.t})
-	set := &nftables.Set{Table: t.t, Name: "probe", KeyType: nftables.TypeMark, Size: 1}
-	if err := t.conn.AddSet(set, nil); err != nil {
-		return explain(err)
-	}
-	for _, kind := range []chaos.Kind{chaos.Drop, chaos.Refuse} {
-		for _, c := range program(&chaos.Fault{Kind: kind, Rate: 0.5}, set.Name, false) {
-			for _, r := range c.rules {
-				t.conn.AddRule(&nftables.Rule{Table: t.t, Chain: regular, Exprs: r.exprs()})
-			}
+	// Chains without hooks: every expression is looked up, and loaded if it is a module, and no packet passes.
+	for i, kind := range []chaos.Kind{chaos.Drop, chaos.Refuse} {
+		chains := program(&chaos.Fault{Kind: kind, Rate: 0.5}, setName(i), byMark)
+		for k := range chains {
+			chains[k].kind, chains[k].hook = "", nil
+		}
+		if _, err := t.add(i, chains, nftables.TypeMark, [][]byte{native32(MarkBase)}); err != nil {
+			return explain(err)
 		}
 	}
-	return explain(t.conn.Flush())
+	return nil
 }
 
 // explain turns what the kernel answered into what the reader can do about it.
@@ -191,7 +189,7 @@ func explain(err error) error {
 
 // keyOf is the key of a client in the sets, and their type.
 func (e *Engine) keyOf(client int) []byte {
-	if e.byAddress {
+	if e.by == byAddress {
 		a := Address(client, e.cfg.Target).As4()
 		return a[:]
 	}
@@ -199,7 +197,7 @@ func (e *Engine) keyOf(client int) []byte {
 }
 
 func (e *Engine) keyType() nftables.SetDatatype {
-	if e.byAddress {
+	if e.by == byAddress {
 		return nftables.TypeIPAddr
 	}
 	return nftables.TypeMark
