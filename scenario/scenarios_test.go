@@ -41,6 +41,7 @@ func TestReadyScenarios(t *testing.T) {
 	warned := map[string][]string{
 		// The warning is the point of the scenario.
 		"never-detects": {"never notices silence"},
+		"flapping-link": {"too short for group patient", "#2 begins", "#3 begins", "#4 begins", "#5 begins", "#6 begins"},
 		"silent-nat":    {"cuts after 20s of quiet, and group chatty beats every 3s"},
 	}
 	for _, path := range scenarioFiles(t) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,17 +16,29 @@ import (
 
 // scenarioFlags are what a verb may change in a scenario without editing it.
 type scenarioFlags struct {
-	seed uint64
+	seed   uint64
+	engine string
 }
+
+// engines are what --engine takes.
+var engines = []string{"auto", "stream", "packet", "kernel"}
 
 func (s *scenarioFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Uint64Var(&s.seed, "seed", 0, "draw victims and jitter from this seed instead of the scenario's")
+	cmd.Flags().StringVar(&s.engine, "engine", "", "carry out the network's faults by this `ENGINE` instead of the scenario's: "+strings.Join(engines, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(engines, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // load reads and resolves a scenario. Its problems are printed as they are: they carry their own positions and hints.
 func (a *app) load(cmd *cobra.Command, path string, flags *scenarioFlags) (*scenario.Plan, error) {
+	if flags.engine != "" && !slices.Contains(engines, flags.engine) {
+		return nil, usageError(hint(fmt.Errorf("no engine %q", flags.engine), "engines: "+strings.Join(engines, ", ")))
+	}
 	file, err := scenario.Load(path)
 	if err == nil {
+		if flags.engine != "" {
+			file.Chaos.Engine = flags.engine
+		}
 		if cmd.Flags().Changed("seed") {
 			file.Seed = &flags.seed
 		}

@@ -69,7 +69,11 @@ func fileName(name string) string {
 
 // command is the line that repeats the run.
 func (o *outputFlags) command(verb string, plan *scenario.Plan) string {
-	return fmt.Sprintf("flatline %s --seed %d %s", verb, plan.Seed, quote(plan.Path))
+	engine := ""
+	if plan.Engine != "auto" {
+		engine = " --engine " + plan.Engine
+	}
+	return fmt.Sprintf("flatline %s --seed %d%s %s", verb, plan.Seed, engine, quote(plan.Path))
 }
 
 // about is what a Result says of the run beside what was measured.
