@@ -96,7 +96,11 @@ func (r *Result) Value(e scenario.Expect) (Measure, error) {
 			family, stat = f, rest
 		}
 	}
-	return q.value(family, stat)
+	m, err := q.value(family, stat)
+	if why := w.empty(); err == nil && why != "" && (w.name != "recovery" || family != "recovery" && family != "downtime") {
+		m = Measure{Unit: m.Unit, Note: why} // no news from no time is no good news
+	}
+	return m, err
 }
 
 // query is one look-up: a window, a group (-1: all), a cause ("": all).
