@@ -277,3 +277,20 @@ func TestNobodyConnected(t *testing.T) {
 	}
 	wants(t, r, "detection.count == 0")
 }
+
+// A stall is over when the process that it stopped is killed: what happens to connections to the next one is not its doing.
+func TestStallEndsWithItsProcess(t *testing.T) {
+	h := newHistory(t, plan(sec(60), []chaos.Fault{{Kind: chaos.Stall, At: sec(10), For: sec(30)},
+		{Kind: chaos.Kill, How: chaos.Process, Restart: sec(1), At: sec(12)}}, browsers(1)))
+	h.open(1, 0)
+	h.began(10, 0)
+	h.began(12, 1)
+	h.r.FaultInForce(sec(12), 1)
+	h.dead(12.1, 0, reset, 9)
+	h.open(16, 0)
+	h.dead(30, 0, timeout, 24)
+	h.ended(40, 0)
+	r := h.end()
+	wants(t, r, "detection.count == 1 during kill", "detection.count == 0 during stall", "false_positives == 1")
+	near(t, "the stall's end", r.Occurrences[0].Ended, sec(12))
+}
