@@ -54,8 +54,17 @@ func (r *Recorder) FaultInForce(now time.Duration, occ int) {
 		return
 	}
 	defer r.mu.Unlock()
-	if o := r.occ(occ); o != nil && o.inForce < 0 {
-		o.inForce = now
+	o := r.occ(occ)
+	if o == nil || o.inForce >= 0 {
+		return
+	}
+	o.inForce = now
+	if o.fault.Kind == chaos.Kill && o.fault.How == chaos.Process { // a stall ends with the process that was stopped
+		for i := range r.occs {
+			if s := &r.occs[i]; s.fault.Kind == chaos.Stall && s.failed == "" {
+				r.end(now, s)
+			}
+		}
 	}
 }
 
@@ -65,8 +74,14 @@ func (r *Recorder) FaultEnded(now time.Duration, occ int) {
 		return
 	}
 	defer r.mu.Unlock()
-	o := r.occ(occ)
-	if o == nil || o.began < 0 || o.ended >= 0 {
+	if o := r.occ(occ); o != nil {
+		r.end(now, o)
+	}
+}
+
+// end notes that an occurrence is over, unless it has not begun or was over before.
+func (r *Recorder) end(now time.Duration, o *occState) {
+	if o.began < 0 || o.ended >= 0 {
 		return
 	}
 	o.ended = now

@@ -96,7 +96,11 @@ func (r *Result) Value(e scenario.Expect) (Measure, error) {
 			family, stat = f, rest
 		}
 	}
-	return q.value(family, stat)
+	m, err := q.value(family, stat)
+	if why := w.empty(); err == nil && why != "" && (w.name != "recovery" || family != "recovery" && family != "downtime") {
+		m = Measure{Unit: m.Unit, Note: why} // no news from no time is no good news
+	}
+	return m, err
 }
 
 // query is one look-up: a window, a group (-1: all), a cause ("": all).
@@ -229,13 +233,14 @@ func (q *query) late(m Measure, w *window, stat string) Measure {
 
 func (q *query) attributed(family, stat string) (Measure, error) {
 	h := &Hist{}
-	var undetected, healed, unresolved, lost, letGo, pending int64
+	var affected, absent, undetected, healed, unresolved, lost, pending int64
 	q.occGroups(func(_ *Occurrence, g *OccGroup) {
+		affected += g.Affected
+		absent += g.Absent
 		undetected += g.Undetected
 		healed += g.Healed
 		unresolved += g.Unresolved
 		lost += g.Lost
-		letGo += g.LetGo
 		pending += g.Pending
 		switch family {
 		case "detection":
@@ -255,6 +260,9 @@ func (q *query) attributed(family, stat string) (Measure, error) {
 				pending += q.r.Groups[i].Pending
 			}
 		}
+	}
+	if absent > 0 && affected == 0 && (stat == "undetected" || stat == "healed" || stat == "unresolved" || stat == "lost") {
+		return Measure{Unit: scenario.Count, Note: "no client was connected when it began"}, nil
 	}
 	switch family + "." + stat {
 	case "detection.undetected":

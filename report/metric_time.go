@@ -124,9 +124,6 @@ func (q *query) clients(metric string) Measure {
 			open.Merge(q.r.Groups[i].Open)
 		}
 	}
-	if len(q.w.spans) == 0 {
-		return Measure{Note: "the window is empty"}
-	}
 	lowest, last := int64(math.MaxInt64), int64(0)
 	for _, s := range q.w.spans {
 		if q.w.name == "" || q.w.name == "baseline" {

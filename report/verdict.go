@@ -1,7 +1,6 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/flatline-dev/flatline/scenario"
@@ -45,11 +44,7 @@ func (r *Result) evaluate(e scenario.Expect) Outcome {
 	}
 	m, err := r.Value(e)
 	out.Measured = m
-	var none errNotMeasured
 	switch {
-	case errors.As(err, &none):
-		out.State, out.Note = NotMeasured, err.Error()
-		return out
 	case err != nil:
 		out.State, out.Note = NotMeasured, err.Error()
 		return out

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/flatline-dev/flatline/chaos"
@@ -147,6 +148,28 @@ func TestEveryMetricIsKnown(t *testing.T) {
 		{Metric: "detection.p99", During: "never"}} {
 		if m, err := r.Value(e); err == nil {
 			t.Errorf("%+v has the value %+v", e, m)
+		}
+	}
+}
+
+// A window that never was proves nothing: not even that nothing failed in it.
+func TestEmptyWindows(t *testing.T) {
+	p := plan(sec(60), []chaos.Fault{{Kind: chaos.Refuse, At: sec(0), For: sec(1)}, {Kind: chaos.Stall, At: sec(50), For: sec(1)}},
+		browsers(1))
+	p.Groups[0].Ramp = sec(5)
+	h := newHistory(t, p)
+	h.began(0, 0)
+	h.ended(1, 0)
+	h.open(2, 0)
+	r := h.end() // before the stall
+	for _, m := range scenario.Metrics {
+		for _, during := range []string{"baseline", "recovery", "stall"} {
+			if during == "recovery" && (strings.HasPrefix(m.Name, "recovery.") || strings.HasPrefix(m.Name, "downtime.")) {
+				continue // of whoever was lost, however long that took
+			}
+			if v, err := r.Value(scenario.Expect{Metric: m.Name, During: during}); err == nil && (v.Exists || v.Note == "") {
+				t.Errorf("%s during %s is %+v", m.Name, during, v)
+			}
 		}
 	}
 }

@@ -66,6 +66,19 @@ func (r *Result) window(name string) (window, error) {
 	return w, nil
 }
 
+// empty says why the window has no time in it, or "".
+func (w *window) empty() string {
+	switch {
+	case len(w.spans) > 0:
+		return ""
+	case w.name == "baseline":
+		return "there is no baseline: a fault began while clients still connected"
+	case w.name == "recovery":
+		return "nobody had to recover"
+	}
+	return "the fault did not begin"
+}
+
 func (r *Result) isFault(i int, name string) bool {
 	return i >= 0 && i < len(r.Plan.Faults) && (r.Plan.Faults[i].Name == name || name == fmt.Sprintf("fault%d", i+1))
 }

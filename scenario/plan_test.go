@@ -264,3 +264,21 @@ func TestResources(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// Ports are short where the busiest source address has too few, whatever addresses other groups use.
+func TestPortsPerSource(t *testing.T) {
+	for _, c := range []struct {
+		name, clients  string
+		sources, ports int
+	}{
+		{"many addresses for few", "{group: a, count: 10, sources: [127.0.0.2, 127.0.0.3, 127.0.0.4, 127.0.0.5], profile: heartcheck}, {group: b, count: 6000, sources: [127.0.0.1], profile: heartcheck}", 5, 6000},
+		{"an address each", "{group: a, count: 3000, sources: [127.0.0.2], profile: heartcheck}, {group: b, count: 2000, sources: [127.0.0.3], profile: heartcheck}", 2, 3000},
+		{"an address for both", "{group: a, count: 3000, sources: [127.0.0.2], profile: heartcheck}, {group: b, count: 2000, sources: [127.0.0.2, 127.0.0.3], profile: heartcheck}", 2, 4000},
+		{"the kernel's choice is one of them", "{group: a, count: 3000, sources: [127.0.0.1], profile: heartcheck}, {group: b, count: 2000, profile: heartcheck}", 1, 5000},
+	} {
+		r := planOf(t, "target: {serve: {}}\nclients: ["+c.clients+"]\nduration: 30s\n").Resources()
+		if r.Sources != c.sources || r.PortsPerSource != c.ports {
+			t.Errorf("%s: %d sources, %d ports each, want %d and %d", c.name, r.Sources, r.PortsPerSource, c.sources, c.ports)
+		}
+	}
+}

@@ -27,7 +27,7 @@ const (
 // Resources estimates what the run needs in the worst case: every victim of a silent fault leaves a zombie behind while
 // it connects anew, once per detection bound as long as the fault lasts.
 func (p *Plan) Resources() Resources {
-	r := Resources{Sources: 1}
+	var r Resources
 	for i := range p.Schedule {
 		o := &p.Schedule[i]
 		if f := &p.Faults[o.Fault]; silent(f) || f.Kind == chaos.Suspend {
@@ -35,16 +35,37 @@ func (p *Plan) Resources() Resources {
 			r.Zombies = max(r.Zombies, min(selected(f.Clients, n)*p.lives(o), 2*p.Clients))
 		}
 	}
-	for i := range p.Groups {
-		r.Sources = max(r.Sources, len(p.Groups[i].Sources))
-	}
+	busiest := 0
+	r.Sources, busiest = p.perSource()
 	r.Descriptors = p.Clients + r.Zombies + descriptorSlack
-	r.PortsPerSource = (p.Clients + r.Zombies + r.Sources - 1) / r.Sources
+	r.PortsPerSource = busiest + (r.Zombies*busiest+p.Clients-1)/p.Clients // zombies where their clients are
 	r.Memory = processBytes + int64(p.Clients)*clientBytes + int64(r.Zombies)*zombieBytes
 	if p.PathEngine == "packet" {
 		r.Memory += int64(p.Clients+r.Zombies) * packetBytes
 	}
 	return r
+}
+
+// perSource returns how many source addresses the clients use, and how many clients use the busiest one.
+func (p *Plan) perSource() (sources, busiest int) {
+	kernels := "" // what the kernel chooses
+	if p.loopback() {
+		kernels = "127.0.0.1"
+	}
+	use := map[string]int{}
+	for i := range p.Groups {
+		from := p.Groups[i].Sources
+		if len(from) == 0 {
+			from = []string{kernels}
+		}
+		for k, s := range from { // in turn
+			use[s] += (p.Groups[i].Count + len(from) - 1 - k) / len(from)
+		}
+	}
+	for _, n := range use {
+		busiest = max(busiest, n)
+	}
+	return len(use), busiest
 }
 
 // lives is how many connections a victim can lose while the occurrence lasts. Behind a blackhole no new connection

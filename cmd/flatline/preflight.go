@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/flatline-dev/flatline/scenario"
 )
@@ -24,7 +27,32 @@ func preflight(plan *scenario.Plan) (*needs, error) {
 	if n.descriptors, err = raiseDescriptors(); err != nil {
 		return n, err
 	}
+	if err := sourcesAreHere(plan); err != nil {
+		return n, err
+	}
 	return n, n.short(plan.Clients)
+}
+
+// sourcesAreHere is an error for a source address that no client could connect from.
+func sourcesAreHere(plan *scenario.Plan) error {
+	seen := map[string]bool{}
+	for i := range plan.Groups {
+		for _, s := range plan.Groups[i].Sources {
+			if seen[s] {
+				continue
+			}
+			seen[s] = true
+			l, err := net.Listen("tcp", net.JoinHostPort(s, "0"))
+			if errors.Is(err, syscall.EADDRNOTAVAIL) {
+				return hint(fmt.Errorf("group %s cannot connect from %s: this machine does not have that address", plan.Groups[i].Name, s),
+					"sources: addresses that ip addr lists; any of 127.0.0.0/8 for a loopback target on Linux")
+			}
+			if err == nil {
+				l.Close()
+			}
+		}
+	}
+	return nil
 }
 
 // short is an error for what is short, with its fix.

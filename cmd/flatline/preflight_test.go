@@ -59,3 +59,18 @@ func TestNeedsTable(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An address that this machine does not have is found before the run and not by every client in it.
+func TestPreflightSources(t *testing.T) {
+	plan := planFor(t, "ws://127.0.0.1:1/")
+	for _, tt := range []struct{ source, want string }{
+		{"127.0.0.1", ""},
+		{"192.0.2.1", "group clients cannot connect from 192.0.2.1: this machine does not have that address\n" +
+			"hint: sources: addresses that ip addr lists; any of 127.0.0.0/8 for a loopback target on Linux"},
+	} {
+		plan.Groups[0].Sources = []string{tt.source}
+		if diff := cmp.Diff(tt.want, explained(sourcesAreHere(plan))); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

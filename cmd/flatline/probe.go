@@ -31,7 +31,7 @@ const (
 func probe(ctx context.Context, plan *scenario.Plan, patience time.Duration) error {
 	config, err := fleet.TLSConfig(&plan.Target)
 	if err != nil {
-		return err
+		return hint(err, "target.ca is a PEM file; its path counts from where flatline is started")
 	}
 	url, err := plan.ClientURL(plan.Target.URL, 0)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -141,5 +142,14 @@ func TestProbePatience(t *testing.T) {
 	defer cancel()
 	if err := probe(ctx, planFor(t, "ws://"+addr+"/"), time.Hour); err == nil || ctx.Err() != nil {
 		t.Errorf("probe of an HTTP server with patience: %v", err)
+	}
+}
+
+// An authority that cannot be read is no matter of starting the target.
+func TestProbeAuthority(t *testing.T) {
+	plan := planFor(t, "wss://127.0.0.1:1/")
+	plan.Target.CA = "nowhere.pem"
+	if got := explained((&target{}).await(t.Context(), plan)); !strings.Contains(got, "nowhere.pem") || !strings.Contains(got, "hint: target.ca") {
+		t.Error(got)
 	}
 }
