@@ -138,7 +138,9 @@ func (t *text) aftermath(o *Occurrence, g *OccGroup) (parts []string) {
 		parts = append(parts, "failed by "+s)
 	}
 	if _, peak, _ := g.Zombies.Levels(0, forever); peak > 0 || g.Reap.N() > 0 {
-		parts = append(parts, num(peak)+" zombies at most")
+		if peak > 0 {
+			parts = append(parts, num(peak)+" zombies at most")
+		}
 		if g.Reap.N() > 0 {
 			parts = append(parts, fmt.Sprintf("%s reaped by the server: p50 %s, max %s", num(g.Reap.N()), t.quantile(g.Reap, 0.5), maxText(g.Reap)))
 		}

@@ -27,7 +27,7 @@ type FileTarget struct {
 	Command  []string   `yaml:"command" doc:"Start this server before the run and stop it afterwards; needs url."`
 	PID      *int       `yaml:"pid" min:"2" max:"4194304" doc:"A server process that runs already, for stall and kill how process; needs url."`
 	Ready    *Duration  `yaml:"ready" doc:"How long the target may take until it accepts connections." default:"10s"`
-	CA       string     `yaml:"ca" doc:"PEM file with the authority that signed the target's certificate." default:"the system's roots"`
+	CA       string     `yaml:"ca" doc:"PEM file with the authority that signed the target's certificate, relative to the working directory." default:"the system's roots"`
 	Insecure bool       `yaml:"insecure" doc:"Do not verify the target's certificate." default:"false"`
 }
 

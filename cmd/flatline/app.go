@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -61,6 +64,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		process.GuardianMain()
 		return 0
 	}
+	// A pipe that nobody reads any more is a failed write, and not the end of a run in mid-fault.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	a := &app{stdin, stdout, stderr}
 	root := a.root()
 	root.SetArgs(args)

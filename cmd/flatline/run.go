@@ -122,8 +122,8 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	return a.finish(r.rec.Snapshot(r.clock(), end), &flags.output, r.path)
 }
 
-// onInterrupt cancels the run on the first SIGINT, SIGTERM or SIGHUP (a closed terminal) and ends the program on the second. The function that it
-// returns stops listening.
+// onInterrupt cancels the run on the first SIGINT, SIGTERM or SIGHUP (a closed terminal) and ends the program on the
+// second. The function that it returns stops listening.
 func (a *app) onInterrupt(cancel context.CancelCauseFunc) func() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
