@@ -166,8 +166,5 @@ func (e *Engine) Dial(ctx context.Context, client int, dial func(context.Context
 	return dial(ctx)
 }
 
-// CloseCode never finds a close frame: the engine does not make any.
-func (e *Engine) CloseCode(error) (code int, ok bool) { return 0, false }
-
 // Zombies is the number of connections that clients gave up and the server, in the same network namespace, still holds.
 func (e *Engine) Zombies() int { return e.zombies.len() }

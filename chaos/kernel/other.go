@@ -51,8 +51,5 @@ func (*Engine) DialTCP(context.Context, int, string, string) (net.Conn, error) {
 	return nil, Available()
 }
 
-// CloseCode never finds a close frame.
-func (*Engine) CloseCode(error) (code int, ok bool) { return 0, false }
-
 // Zombies is 0.
 func (*Engine) Zombies() int { return 0 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"github.com/flatline-dev/flatline/chaos"
 )
 
 // Conn is a client's end of a connection. It implements [net.Conn]; all methods may be called concurrently. It is made
@@ -32,7 +34,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.read(b)
 	if err != nil || n == 0 {
 		if code := c.code.Load(); code != 0 && !c.closed.Load() {
-			return 0, &CloseFrameError{int(code)}
+			return 0, &chaos.CloseFrameError{Code: int(code)}
 		}
 	}
 	return n, c.opError("read", err)

@@ -8,6 +8,8 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"github.com/flatline-dev/flatline/chaos"
 )
 
 // Dial makes a connection for the client over its path. The SYN that reaches the gateway has it call dial, in another
@@ -38,7 +40,7 @@ func (e *Engine) Dial(ctx context.Context, client int, dial func(context.Context
 
 func contextError(err error) error {
 	if err == context.DeadlineExceeded {
-		return dialTimeout{}
+		return chaos.DialTimeout{}
 	}
 	return err
 }

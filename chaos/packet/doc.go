@@ -27,7 +27,7 @@
 //   - corrupt: with probability Rate one bit of the TCP segment, header or data, is flipped. The stacks verify every
 //     checksum, and a single bit never escapes it, so the packet is lost where it arrives and not on the way.
 //   - kill: rst gives each end a RST that seems to come from the other, past every fault. fin has the gateway end its side
-//     of both connections; the FIN crosses the path like any packet. close gives the client a [CloseFrameError] and the
+//     of both connections; the FIN crosses the path like any packet. close gives the client a [chaos.CloseFrameError] and the
 //     server a masked close frame, then FIN; above TLS, before the client has written, and behind half a frame the server
 //     sees only the FIN. Connections that the client gave up before are left to the server.
 //   - refuse: a SYN that reaches the gateway is answered with RST, which has to cross the path back. Established

@@ -1,9 +1,7 @@
 package packet
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -14,36 +12,6 @@ import (
 // ErrSendBufferFull is what Write of a client's connection returns when TCP's send buffer (1 MiB) takes no more: Write
 // never waits.
 var ErrSendBufferFull = errors.New("send buffer full: the path takes no more bytes")
-
-// CloseFrameError is what Read returns after a kill by close: the peer's close frame as far as the client is concerned.
-// The driver reports it as a close by the peer with Code, 1000 to 4999. It passes through crypto/tls and
-// gorilla/websocket unchanged; find it with errors.As.
-type CloseFrameError struct {
-	Code int
-}
-
-func (e *CloseFrameError) Error() string {
-	return fmt.Sprintf("closed by the peer with code %d", e.Code)
-}
-
-// CloseCode tells whether err, from a connection of this engine, stands for a close frame of the peer, and its code.
-func (e *Engine) CloseCode(err error) (code int, ok bool) {
-	var frame *CloseFrameError
-	if errors.As(err, &frame) {
-		return frame.Code, true
-	}
-	return 0, false
-}
-
-// dialTimeout is a timeout under every name that callers look for.
-type dialTimeout struct{}
-
-func (dialTimeout) Error() string   { return "i/o timeout" }
-func (dialTimeout) Timeout() bool   { return true }
-func (dialTimeout) Temporary() bool { return true }
-func (dialTimeout) Is(target error) bool {
-	return target == os.ErrDeadlineExceeded || target == context.DeadlineExceeded
-}
 
 func dialError(err error) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: err}

@@ -99,7 +99,8 @@ func TestKillClose(t *testing.T) {
 			w.begin(chaos.Fault{Kind: chaos.Kill, How: chaos.Close, Code: 1012})
 			near.SetReadDeadline(time.Now().Add(5 * time.Second))
 			_, err := near.Read(make([]byte, 9))
-			if code, ok := w.CloseCode(err); !ok || code != 1012 {
+			var frame *chaos.CloseFrameError
+			if !errors.As(err, &frame) || frame.Code != 1012 {
 				t.Errorf("the client's read: %v, want a close frame with 1012", err)
 			}
 			far.SetReadDeadline(time.Now().Add(5 * time.Second))

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
 )
 
 const (
@@ -88,7 +90,7 @@ func (e *Engine) wait(ctx context.Context, at time.Duration) error {
 		if err := ctx.Err(); err != context.DeadlineExceeded {
 			return err
 		}
-		return dialTimeout{}
+		return chaos.DialTimeout{}
 	}
 	return nil
 }

@@ -16,7 +16,7 @@
 //     before an earlier one. A new connection takes one delay in each direction longer.
 //   - throttle: bytes leave one after the other at Rate bytes per second; all connections of a client share the rate.
 //   - kill: rst and fin act on both ends at once, even where a blackhole would stop them, and lose what the path still
-//     held. close gives the client a [CloseFrameError] and the server a masked close frame, then FIN. Above TLS a
+//     held. close gives the client a [chaos.CloseFrameError] and the server a masked close frame, then FIN. Above TLS a
 //     frame cannot be forged, nor behind a frame that is partly written: the server then sees only the FIN.
 //   - refuse: a dial fails at once with ECONNREFUSED, unless a blackhole keeps even the refusal away.
 //   - idle-cut: a connection that was quiet for After, counted from the latest of its own begin, the fault's begin and

@@ -66,7 +66,7 @@ func TestKillClose(t *testing.T) {
 	reading := readResult(c)
 	w.write(c, "GET ")
 	w.begin(chaos.Fault{Kind: chaos.Kill, How: chaos.Close, Code: 1012}, 0)
-	var closed *CloseFrameError
+	var closed *chaos.CloseFrameError
 	if err := within(t, reading, "client"); !errors.As(err, &closed) || closed.Code != 1012 {
 		t.Errorf("client reads %v, want code 1012", err)
 	}
@@ -125,7 +125,7 @@ func TestKillsOverPipes(t *testing.T) {
 				f.Kind = chaos.Kill
 				w.begin(f, 0)
 				err := <-reading
-				var closed *CloseFrameError
+				var closed *chaos.CloseFrameError
 				switch f.How {
 				case chaos.RST:
 					if !errors.Is(err, syscall.ECONNRESET) {

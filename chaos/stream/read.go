@@ -165,7 +165,7 @@ func (c *Conn) end(err error) error {
 		return err
 	}
 	if c.how == chaos.Close {
-		return &CloseFrameError{Code: int(c.code)}
+		return &chaos.CloseFrameError{Code: int(c.code)}
 	}
 	return io.EOF
 }

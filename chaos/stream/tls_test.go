@@ -39,7 +39,7 @@ func TestBelowTLS(t *testing.T) {
 
 	reading := readResult(client)
 	w.begin(chaos.Fault{Kind: chaos.Kill, How: chaos.Close, Code: 4001}, 0)
-	var closed *CloseFrameError
+	var closed *chaos.CloseFrameError
 	if err := within(t, reading, "client"); !errors.As(err, &closed) || closed.Code != 4001 {
 		t.Errorf("client reads %v, want code 4001", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
@@ -33,8 +34,9 @@ func (f *Fleet) ending(err error) (heartbeat.Cause, uint16) {
 	if errors.As(err, &frame) && frame.Code != websocket.CloseAbnormalClosure {
 		return heartbeat.PeerClose, uint16(frame.Code)
 	}
-	if code, ok := f.path.CloseCode(err); ok {
-		return heartbeat.PeerClose, uint16(code)
+	var forged *chaos.CloseFrameError
+	if errors.As(err, &forged) {
+		return heartbeat.PeerClose, uint16(forged.Code)
 	}
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):

@@ -20,10 +20,9 @@ import (
 
 // Path is the chaos layer between a client and the network: chaos/stream, or a plain one.
 type Path interface {
-	// Dial makes a connection for the client through whatever faults are on its path, using dial for the real one.
+	// Dial makes a connection for the client through whatever faults are on its path, using dial for the real one. A Read
+	// of it may end with a [chaos.CloseFrameError].
 	Dial(ctx context.Context, client int, dial func(context.Context) (net.Conn, error)) (net.Conn, error)
-	// CloseCode tells whether err stands for a close frame from the peer, and its code.
-	CloseCode(err error) (code int, ok bool)
 }
 
 // Options of a run. Sink and Clock are required.
@@ -171,7 +170,6 @@ type straight struct{}
 func (straight) Dial(ctx context.Context, _ int, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	return dial(ctx)
 }
-func (straight) CloseCode(error) (int, bool) { return 0, false }
 
 // floodRate is the number of frames per client and second from which a target is said to flood.
 const floodRate = 100

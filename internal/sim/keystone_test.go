@@ -2,9 +2,7 @@ package sim_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"sort"
 	"strings"
 	"testing"
@@ -20,21 +18,6 @@ import (
 	"github.com/flatline-dev/flatline/scenario"
 )
 
-// streamPath is chaos/stream as the fleet's path.
-type streamPath struct{ *stream.Engine }
-
-func (p streamPath) Dial(ctx context.Context, client int, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
-	return p.Engine.Dial(ctx, client, dial)
-}
-
-func (streamPath) CloseCode(err error) (int, bool) {
-	var frame *stream.CloseFrameError
-	if errors.As(err, &frame) {
-		return frame.Code, true
-	}
-	return 0, false
-}
-
 // drive runs the plan with the fleet's own code, chaos/stream and net.Pipes, in a bubble whose clock is virtual.
 func drive(t *testing.T, p *scenario.Plan) *tracer {
 	tr := &tracer{}
@@ -44,7 +27,7 @@ func drive(t *testing.T, p *scenario.Plan) *tracer {
 		engine := stream.New(clock, tr, p.Seed, p.Clients)
 		server := newPipeServer(p.Target.Serve)
 		f, err := fleet.New(p, fleet.Options{
-			Sink: tr, Clock: clock, URL: "ws://pipe/", Path: streamPath{engine},
+			Sink: tr, Clock: clock, URL: "ws://pipe/", Path: engine,
 			Engines: []chaos.Engine{engine, freezer{server}, drainer{server}}, DialTCP: server.dial,
 		})
 		if err != nil {
