@@ -1,8 +1,11 @@
+//go:build unix
+
 package fleet
 
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -15,6 +18,8 @@ import (
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/flatline-dev/flatline/chaos/kernel"
+	"github.com/flatline-dev/flatline/chaos/packet"
 	"github.com/flatline-dev/flatline/chaos/stream"
 	"github.com/flatline-dev/flatline/report"
 	"github.com/flatline-dev/flatline/scenario"
@@ -34,7 +39,56 @@ func BenchmarkBeat(b *testing.B) {
 	n := envInt("FLATLINE_BENCH_CLIENTS", benchClients)
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as flatline run sets it; for both loops
 	b.Run("loop=bare", func(b *testing.B) { benchBare(b, n) })
-	b.Run("loop=flatline", func(b *testing.B) { benchFleet(b, n) })
+	b.Run("loop=flatline", func(b *testing.B) { benchFleet(b, n, streamNet) })
+}
+
+// BenchmarkEngine measures the same beat through each engine of the network, with no fault in force; none is the fleet on
+// plain sockets. lag-p99 is the harness's own lateness. kernel needs CAP_NET_ADMIN and belongs into a network namespace:
+//
+//	go test -c -o fleet.test ./internal/fleet
+//	unshare --net sh -c 'ip link set lo up && exec ./fleet.test -test.run "^$" -test.bench Engine -test.benchtime 4x'
+func BenchmarkEngine(b *testing.B) {
+	n := envInt("FLATLINE_BENCH_CLIENTS", benchClients)
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	for _, e := range []struct {
+		name string
+		net  benchNet
+	}{{"none", plainNet}, {"stream", streamNet}, {"kernel", kernelNet}, {"packet", packetNet}} {
+		b.Run("engine="+e.name, func(b *testing.B) { benchFleet(b, n, e.net) })
+	}
+}
+
+// benchNet fills in what the clients dial through, and returns what ends it.
+type benchNet func(b *testing.B, o *Options, plan *scenario.Plan) (end func() error)
+
+func nothing() error { return nil }
+
+func plainNet(*testing.B, *Options, *scenario.Plan) func() error { return nothing }
+
+func streamNet(_ *testing.B, o *Options, plan *scenario.Plan) func() error {
+	o.Path = stream.New(o.Clock, o.Sink, plan.Seed, plan.Clients)
+	return nothing
+}
+
+func packetNet(b *testing.B, o *Options, plan *scenario.Plan) func() error {
+	e, err := packet.New(o.Clock, o.Sink, plan.Seed, plan.Clients, packet.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	o.Path = e
+	return e.Shutdown
+}
+
+func kernelNet(b *testing.B, o *Options, plan *scenario.Plan) func() error {
+	if err := kernel.Available(); err != nil {
+		b.Skip(err)
+	}
+	e, err := kernel.New(kernel.Config{Clock: o.Clock, Observer: o.Sink, Clients: plan.Clients, Target: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+	if err != nil {
+		b.Fatal(err)
+	}
+	o.Path, o.DialTCP = e, e.DialTCP
+	return e.Close
 }
 
 func envInt(name string, or int) int {
@@ -76,15 +130,16 @@ func resident() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-func benchFleet(b *testing.B, n int) {
+func benchFleet(b *testing.B, n int, through benchNet) {
 	url := echoServer(b)
 	before, rss := memory(), resident()
 	plan := benchPlan(b, n, time.Hour)
 	start := time.Now()
 	clock := func() time.Duration { return time.Since(start) }
 	rec := report.NewRecorder(plan, report.Options{})
-	path := stream.New(clock, rec, plan.Seed, plan.Clients)
-	f, err := New(plan, Options{Sink: rec, Clock: clock, URL: url, Path: path, Quantum: DefaultQuantum(n)})
+	o := Options{Sink: rec, Clock: clock, URL: url, Quantum: DefaultQuantum(n)}
+	end := through(b, &o, plan)
+	f, err := New(plan, o)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -105,8 +160,16 @@ func benchFleet(b *testing.B, n int) {
 	b.ReportMetric(float64(resident()-rss)/float64(n)/1024, "rss-KiB/client")
 	b.ReportMetric(float64(beats)/float64(b.N)/float64(n), "beats/client-cycle")
 	b.ReportMetric(0, "ns/op")
+	late, err := rec.Snapshot(clock(), report.SnapshotOptions{}).Value(scenario.Expect{Metric: "harness.lag.p99"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(late.Value)*1000, "lag-p99-ms")
 	cancel()
 	<-done
+	if err := end(); err != nil {
+		b.Error(err)
+	}
 }
 
 func benchPlan(tb testing.TB, n int, duration time.Duration) *scenario.Plan {
