@@ -19,7 +19,7 @@ import (
 // TCP above packets that get lost, overtake each other, come twice or damaged: everything that arrives is intact and in
 // order, on both sides, or the connection ends.
 func TestSequencedMessages(t *testing.T) {
-	const clients, messages = 200, 15
+	const clients, messages = exchanges, 15
 	for _, k := range kinds[1:3] {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
