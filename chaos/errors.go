@@ -32,3 +32,20 @@ func (DialTimeout) Temporary() bool { return true }
 func (DialTimeout) Is(target error) bool {
 	return target == os.ErrDeadlineExceeded || target == context.DeadlineExceeded
 }
+
+// BeginError is nil when the named engine may begin o: it is not closed, o is not in force already, and every victim is one
+// of its clients. The caller holds the lock under which closed and inForce are true.
+func BeginError(engine string, o Occurrence, victims *Set, clients int, closed, inForce bool) error {
+	if closed {
+		return fmt.Errorf("engine %s: begin %s: the engine is closed", engine, o.Name)
+	}
+	if inForce {
+		return fmt.Errorf("engine %s: begin %s: occurrence %d is in force already", engine, o.Name, o.Index)
+	}
+	for i := range victims.All {
+		if i >= clients {
+			return fmt.Errorf("engine %s: begin %s: client %d of %d", engine, o.Name, i, clients)
+		}
+	}
+	return nil
+}

@@ -25,3 +25,20 @@ func TestErrors(t *testing.T) {
 		t.Errorf("%v does not give its code back", err)
 	}
 }
+
+// TestBeginError: an engine begins an occurrence once, while it lives, and for its own clients.
+func TestBeginError(t *testing.T) {
+	var two Set
+	two.Add(0)
+	two.Add(2)
+	o := Occurrence{Name: "hole"}
+	for _, tt := range []struct {
+		clients         int
+		closed, inForce bool
+		ok              bool
+	}{{3, false, false, true}, {2, false, false, false}, {3, true, false, false}, {3, false, true, false}} {
+		if err := BeginError("stream", o, &two, tt.clients, tt.closed, tt.inForce); (err == nil) != tt.ok {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}

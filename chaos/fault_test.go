@@ -118,6 +118,7 @@ func randomFault(rng *rand.Rand) Fault {
 	}
 	if has("burst") && maybe() {
 		f.Burst = 1 + 10*rng.Float64()
+		f.Rate *= f.Burst / (f.Burst + 1) // one packet at least arrives between two bursts
 	}
 	if has("after") {
 		f.After = d()
@@ -257,6 +258,7 @@ func TestValidateFields(t *testing.T) {
 		{Fault{Kind: Blackhole, Clients: Selector{Count: 1, Percent: 1}}, "clients"},
 		{Fault{Kind: Stall, Clients: Selector{Count: 1}}, "clients"},
 		{Fault{Kind: Drop, Rate: 1.5, Burst: 0.5}, "rate burst"},
+		{Fault{Kind: Drop, Rate: 0.9, Burst: 2}, "rate"},
 		{Fault{Kind: Drop, Rate: -0.1}, "rate"},
 		{Fault{Kind: Drop}, "rate"},
 		{Fault{Kind: Throttle}, "rate"},

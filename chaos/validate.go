@@ -194,6 +194,10 @@ func (f *Fault) validateValues(sh shape, add addProblem) {
 			add("rate", "5% or 0.05", "%v is not in [0,1]", f.Rate)
 		}
 	}
+	if f.Kind == Drop && f.Burst >= 1 && f.Rate < 1 && f.Rate > f.Burst/(f.Burst+1) {
+		// Between two bursts of the Gilbert-Elliott chain at least one packet arrives.
+		add("rate", "longer bursts, or a rate of at most burst / (burst + 1)", "bursts of %v packets cannot lose %s of them", f.Burst, FormatProbability(f.Rate))
+	}
 	if f.Kind == Drop && f.Burst != 0 && (!(f.Burst >= 1) || math.IsInf(f.Burst, 1)) {
 		add("burst", "the mean length of a run of lost packets", "%v is less than one packet", f.Burst)
 	}

@@ -72,18 +72,11 @@ func (e *Engine) Begin(f *chaos.Fault, o chaos.Occurrence, victims *chaos.Set) e
 	if err := e.Can(f); err != nil {
 		return err
 	}
-	for i := range victims.All {
-		if i >= len(e.paths) {
-			return fmt.Errorf("engine kernel: begin %s: client %d of %d", o.Name, i, len(e.paths))
-		}
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed.Load() {
-		return fmt.Errorf("engine kernel: begin %s: the engine is closed", o.Name)
-	}
-	if _, ok := e.force[o.Index]; ok {
-		return fmt.Errorf("engine kernel: begin %s: occurrence %d is in force already", o.Name, o.Index)
+	_, already := e.force[o.Index]
+	if err := chaos.BeginError("kernel", o, victims, len(e.paths), e.closed.Load(), already); err != nil {
+		return err
 	}
 	if f.Kind == chaos.Kill {
 		return e.kill(f, o, victims)

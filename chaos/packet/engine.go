@@ -134,18 +134,11 @@ func (e *Engine) Begin(f *chaos.Fault, o chaos.Occurrence, victims *chaos.Set) e
 	if err := e.Can(f); err != nil {
 		return err
 	}
-	for i := range victims.All {
-		if i >= len(e.paths) {
-			return fmt.Errorf("engine packet: begin %s: client %d of %d", o.Name, i, len(e.paths))
-		}
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
-		return fmt.Errorf("engine packet: begin %s: the engine is closed", o.Name)
-	}
-	if _, ok := e.force[o.Index]; ok {
-		return fmt.Errorf("engine packet: begin %s: occurrence %d is in force already", o.Name, o.Index)
+	_, already := e.force[o.Index]
+	if err := chaos.BeginError("packet", o, victims, len(e.paths), e.closed, already); err != nil {
+		return err
 	}
 	if !f.Instant() {
 		e.force[o.Index] = inForce{*f, o, victims}

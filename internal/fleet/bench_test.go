@@ -130,6 +130,23 @@ func resident() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
+// measure lets the clients beat for one cycle an op and reports what that costs. before and rss are what the process held
+// without them.
+func measure(b *testing.B, n int, before, rss int64, replies *atomic.Int64) {
+	time.Sleep(benchCycle)
+	held := memory() - before
+	r, c := replies.Load(), cpu()
+	for b.Loop() {
+		time.Sleep(benchCycle)
+	}
+	beats, used := replies.Load()-r, cpu()-c
+	b.ReportMetric(float64(used.Microseconds())/float64(beats), "cpu-µs/beat")
+	b.ReportMetric(float64(held)/float64(n)/1024, "live-KiB/client")
+	b.ReportMetric(float64(resident()-rss)/float64(n)/1024, "rss-KiB/client")
+	b.ReportMetric(float64(beats)/float64(b.N)/float64(n), "beats/client-cycle")
+	b.ReportMetric(0, "ns/op")
+}
+
 func benchFleet(b *testing.B, n int, through benchNet) {
 	url := echoServer(b)
 	before, rss := memory(), resident()
@@ -147,19 +164,7 @@ func benchFleet(b *testing.B, n int, through benchNet) {
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
 	waitFor(b, func() bool { return open(f) == n })
-	time.Sleep(benchCycle)
-	held := memory() - before
-	frames, c := f.received.Load(), cpu()
-	for b.Loop() {
-		time.Sleep(benchCycle)
-	}
-	beats := f.received.Load() - frames
-	used := cpu() - c
-	b.ReportMetric(float64(used.Microseconds())/float64(beats), "cpu-µs/beat")
-	b.ReportMetric(float64(held)/float64(n)/1024, "live-KiB/client")
-	b.ReportMetric(float64(resident()-rss)/float64(n)/1024, "rss-KiB/client")
-	b.ReportMetric(float64(beats)/float64(b.N)/float64(n), "beats/client-cycle")
-	b.ReportMetric(0, "ns/op")
+	measure(b, n, before, rss, &f.received)
 	late, err := rec.Snapshot(clock(), report.SnapshotOptions{}).Value(scenario.Expect{Metric: "harness.lag.p99"})
 	if err != nil {
 		b.Fatal(err)
@@ -233,19 +238,7 @@ func benchBare(b *testing.B, n int) {
 	if err := dials.Wait(); err != nil {
 		b.Fatal(err)
 	}
-	time.Sleep(benchCycle)
-	held := memory() - before
-	r, c := w.replies.Load(), cpu()
-	for b.Loop() {
-		time.Sleep(benchCycle)
-	}
-	beats := w.replies.Load() - r
-	used := cpu() - c
-	b.ReportMetric(float64(used.Microseconds())/float64(beats), "cpu-µs/beat")
-	b.ReportMetric(float64(held)/float64(n)/1024, "live-KiB/client")
-	b.ReportMetric(float64(resident()-rss)/float64(n)/1024, "rss-KiB/client")
-	b.ReportMetric(float64(beats)/float64(b.N)/float64(n), "beats/client-cycle")
-	b.ReportMetric(0, "ns/op")
+	measure(b, n, before, rss, &w.replies)
 	cancel()
 	for _, c := range clients {
 		c.ws.Close()

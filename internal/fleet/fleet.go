@@ -70,7 +70,8 @@ type Fleet struct {
 	examples [heartbeat.NumCauses]atomic.Pointer[error] // the first error of each cause of a failed attempt, or of a peer that broke the protocol
 }
 
-// New prepares the clients of the plan. It returns an error if the target's address or certificate file is unusable.
+// New prepares the clients of the plan. It returns an error if the certificate file is unusable or no engine can do a fault
+// of the plan.
 func New(plan *scenario.Plan, o Options) (*Fleet, error) {
 	f := &Fleet{plan: plan, sink: o.Sink, clock: o.Clock, path: o.Path, url: o.URL, readLimit: o.ReadLimit, dialTCP: o.DialTCP}
 	if f.url == "" {
@@ -90,6 +91,11 @@ func New(plan *scenario.Plan, o Options) (*Fleet, error) {
 		return nil, err
 	}
 	f.engines = append([]chaos.Engine{&suspender{f}}, o.Engines...)
+	for i := range plan.Faults {
+		if _, err := f.engineFor(&plan.Faults[i]); err != nil {
+			return nil, err // now, rather than in the middle of the run
+		}
+	}
 	f.timers = newTimers(plan.Clients, o.Quantum)
 	f.clients = make([]client, plan.Clients)
 	for i := range f.clients {

@@ -438,3 +438,11 @@ func waitFor(tb testing.TB, ok func() bool) {
 	}
 	tb.Fatal("did not happen within a minute")
 }
+
+// TestNoEngine: a fault that nothing carries out is refused before the run, not in the middle of it.
+func TestNoEngine(t *testing.T) {
+	plan := planOf(t, fmt.Sprintf(fast, 3)+"chaos: [{at: 1s, for: 1s, fault: blackhole}]\n")
+	if _, err := New(plan, Options{Sink: newTally()}); err == nil || !strings.Contains(err.Error(), "blackhole") {
+		t.Errorf("a blackhole without an engine: %v", err)
+	}
+}
