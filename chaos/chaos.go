@@ -62,18 +62,19 @@ type Fault struct {
 	Clients Selector      // whom it hits; the zero Selector is everybody
 	Nodes   []int         // which server nodes, from 0; nil: all
 
-	Direction Direction     // blackhole, drop, delay, throttle, duplicate, reorder, corrupt; "" is Both
-	How       How           // kill, idle-cut, suspend
-	Code      int           // kill how close, drain: close code, 1000..4999
-	Restart   time.Duration // kill how process: the server is started again after this; 0 is at once
-	By        time.Duration // delay: one-way extra latency
-	Jitter    time.Duration // delay: +- around By
-	Rate      float64       // drop, duplicate, reorder, corrupt: probability in [0,1]; throttle: bytes per second
-	Burst     float64       // drop: mean burst length in packets; 0 is independent loss
-	After     time.Duration // idle-cut: quiet time before the cut
-	Notice    string        // drain: message sent before the close; "" none
-	Grace     time.Duration // drain: time between notice and close
-	Grid      time.Duration // suspend how timers: timers wake at most once per Grid
+	Direction    Direction     // blackhole, drop, delay, throttle, duplicate, reorder, corrupt; "" is Both
+	How          How           // kill, idle-cut, suspend
+	Code         int           // kill how close, drain: close code, 1000..4999
+	Restart      time.Duration // kill how process: the server is started again after this; 0 is at once
+	By           time.Duration // delay: one-way extra latency
+	Jitter       time.Duration // delay: spread around By, of which Distribution says what it measures; at most By
+	Distribution Distribution  // delay: how Jitter spreads; "" is Uniform
+	Rate         float64       // drop, duplicate, reorder, corrupt: probability in [0,1]; throttle: bytes per second
+	Burst        float64       // drop: mean burst length in packets; 0 is independent loss
+	After        time.Duration // idle-cut: quiet time before the cut
+	Notice       string        // drain: message sent before the close; "" none
+	Grace        time.Duration // drain: time between notice and close
+	Grid         time.Duration // suspend how timers: timers wake at most once per Grid
 }
 
 // Severs reports whether the fault, as configured, ends the path or the peer: a client under it ought to declare its

@@ -20,6 +20,7 @@ var lines = []string{
 	"drop up rate 5% burst 3.5 at 5s for 10s",
 	"delay by 200ms jitter 50ms at 10s for 1h clients browsers",
 	"delay down by 1.5s at 10s",
+	"delay up by 100ms jitter 30ms distribution paretonormal at 10s",
 	"throttle down rate 64KiB/s at 10s for 65s",
 	"duplicate rate 1% at 1s",
 	"reorder rate 0.3333333333333333 at 1s",
@@ -108,7 +109,9 @@ func randomFault(rng *rand.Rand) Fault {
 	}
 	if has("by") {
 		f.By = d()
-		f.Jitter = time.Duration(rng.Int64N(int64(f.By) + 1))
+		if f.Jitter = time.Duration(rng.Int64N(int64(f.By) + 1)); f.Jitter > 0 && maybe() {
+			f.Distribution = Distributions[rng.IntN(len(Distributions))]
+		}
 	}
 	if has("rate") {
 		f.Rate = 1 - rng.Float64()
@@ -190,6 +193,8 @@ func TestParseErrors(t *testing.T) {
 		{"kill close(x) at 1s", `kill: "close(x)" has no close code; hint: close(1012)`},
 		{"kill close at 1s", "kill: code: missing; a kill by close needs it; hint: code: 1012"},
 		{"kill silent at 1s for 3s", "kill: for: a kill is over at once; hint: repeat it with every and times\nkill: how: a kill cannot happen by \"silent\"; hint: rst, fin, close or process"},
+		{"delay by 1s jitter 1s distribution gauss at 1s", `delay: distribution: "gauss" is no distribution; hint: uniform, normal, exponential, pareto or paretonormal`},
+		{"delay by 1s distribution normal at 1s", "delay: distribution: nothing to spread without jitter; hint: add jitter: 20ms"},
 		{"throttle rate 5% at 1s", `throttle: rate: "5%" is not a rate; hint: 64KiB/s, 1MB/s, 500B/s`},
 		{"drop rate lots at 1s", `drop: rate: "lots" is not a probability; hint: 5% or 0.05`},
 		{`drain notice "see you`, `fault: a quote that does not end: "see you`},
@@ -266,6 +271,10 @@ func TestValidateFields(t *testing.T) {
 		{Fault{Kind: Throttle, Rate: 1e6}, ""},
 		{Fault{Kind: Delay}, "by"},
 		{Fault{Kind: Delay, By: s, Jitter: 2 * s}, "jitter"},
+		{Fault{Kind: Delay, By: s, Distribution: Normal}, "distribution"},
+		{Fault{Kind: Delay, By: s, Jitter: s, Distribution: "gauss"}, "distribution"},
+		{Fault{Kind: Drop, Rate: 0.1, Distribution: Pareto}, "distribution"},
+		{Fault{Kind: Delay, By: s, Jitter: s, Distribution: Pareto}, ""},
 		{Fault{Kind: Kill, How: Close}, "code"},
 		{Fault{Kind: Kill, How: Close, Code: 999}, "code"},
 		{Fault{Kind: Kill, How: Close, Code: 5000}, "code"},

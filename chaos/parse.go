@@ -111,6 +111,8 @@ func (p *faultParser) part() error {
 		return p.into(w.text, func(s string) (err error) { p.f.Rate, err = read(s); return })
 	case "notice":
 		return p.into(w.text, func(s string) error { p.f.Notice = s; return nil })
+	case "distribution":
+		return p.into(w.text, func(s string) error { p.f.Distribution = Distribution(s); return nil })
 	case "named":
 		return p.into("name", func(s string) error { p.f.Name = s; return nil })
 	case "nodes":

@@ -43,6 +43,9 @@ func (f Fault) String() string {
 	dur("restart", f.Restart)
 	dur("by", f.By)
 	dur("jitter", f.Jitter)
+	if f.Distribution != "" {
+		arg("distribution", string(f.Distribution))
+	}
 	if f.Rate != 0 {
 		if f.Kind == Throttle {
 			arg("rate", FormatRate(f.Rate))

@@ -11,8 +11,8 @@ import (
 var Kinds = []Kind{Blackhole, Drop, Delay, Throttle, Duplicate, Reorder, Corrupt, Kill, Stall, Refuse, IdleCut, Drain, Suspend}
 
 // FieldError is a problem with one field of a fault. Field is the key under which a scenario file writes it: fault (the
-// kind), at, for, every, times, clients, nodes, direction, how, code, restart, by, jitter, rate, burst, after, notice,
-// grace, grid. Hint is empty when no fix is known.
+// kind), at, for, every, times, clients, nodes, direction, how, code, restart, by, jitter, distribution, rate, burst,
+// after, notice, grace, grid. Hint is empty when no fix is known.
 type FieldError struct {
 	Field string
 	Msg   string
@@ -37,7 +37,7 @@ type shape struct {
 var shapes = map[Kind]shape{
 	Blackhole: {fields: []string{"for", "direction"}},
 	Drop:      {fields: []string{"for", "direction", "rate", "burst"}, needs: []string{"rate"}},
-	Delay:     {fields: []string{"for", "direction", "by", "jitter"}, needs: []string{"by"}},
+	Delay:     {fields: []string{"for", "direction", "by", "jitter", "distribution"}, needs: []string{"by"}},
 	Throttle:  {fields: []string{"for", "direction", "rate"}, needs: []string{"rate"}},
 	Duplicate: {fields: []string{"for", "direction", "rate"}, needs: []string{"rate"}},
 	Reorder:   {fields: []string{"for", "direction", "rate"}, needs: []string{"rate"}},
@@ -204,15 +204,22 @@ func (f *Fault) validateValues(sh shape, add addProblem) {
 	if f.Kind == Delay && f.Jitter > f.By && f.By > 0 {
 		add("jitter", "at most by", "%s around %s would deliver bytes before they were sent", FormatDuration(f.Jitter), FormatDuration(f.By))
 	}
+	if f.Kind == Delay && f.Distribution != "" {
+		if !slices.Contains(Distributions, f.Distribution) {
+			add("distribution", list(Distributions, "or"), "%q is no distribution", f.Distribution)
+		} else if f.Jitter == 0 {
+			add("distribution", "add jitter: 20ms", "nothing to spread without jitter")
+		}
+	}
 }
 
 // fieldNames are the fields that not every kind has.
-var fieldNames = []string{"for", "direction", "how", "code", "restart", "by", "jitter", "rate", "burst", "after", "notice", "grace", "grid"}
+var fieldNames = []string{"for", "direction", "how", "code", "restart", "by", "jitter", "distribution", "rate", "burst", "after", "notice", "grace", "grid"}
 
 // set says which of fieldNames are not zero.
 func (f *Fault) set() map[string]bool {
 	m := map[string]bool{"direction": f.Direction != "", "how": f.How != "", "code": f.Code != 0, "rate": f.Rate != 0,
-		"burst": f.Burst != 0, "notice": f.Notice != ""}
+		"distribution": f.Distribution != "", "burst": f.Burst != 0, "notice": f.Notice != ""}
 	for _, d := range f.durations() {
 		m[d.field] = d.v != 0
 	}

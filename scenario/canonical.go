@@ -113,7 +113,7 @@ func messageOf(m *heartbeat.Message) *Message {
 func faultWritten(f *chaos.Fault) FileFault {
 	w := FileFault{Name: f.Name, Kind: string(f.Kind), At: ptr(Duration(f.At)), For: some(Duration(f.For)), Every: some(Duration(f.Every)),
 		Times: some(f.Times), Clients: (*Selector)(some(f.Clients)), Direction: string(f.Direction), Code: some(f.Code),
-		Restart: some(Duration(f.Restart)), By: some(Duration(f.By)), Jitter: some(Duration(f.Jitter)), Burst: some(f.Burst),
+		Restart: some(Duration(f.Restart)), By: some(Duration(f.By)), Jitter: some(Duration(f.Jitter)), Distribution: string(f.Distribution), Burst: some(f.Burst),
 		After: some(Duration(f.After)), Notice: some(f.Notice), Grace: some(Duration(f.Grace)), Grid: some(Duration(f.Grid))}
 	if f.How != "" {
 		w.How = &How{How: f.How}

@@ -17,7 +17,7 @@ func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
 		Name: w.Name, Kind: chaos.Kind(w.Kind), At: duration(w.At), For: duration(w.For), Every: duration(w.Every),
 		Times: value(w.Times, 0), Clients: chaos.Selector(value(w.Clients, Selector{})),
 		Direction: chaos.Direction(w.Direction), How: how.How, Code: value(w.Code, how.Code), Restart: duration(w.Restart),
-		By: duration(w.By), Jitter: duration(w.Jitter), Burst: value(w.Burst, 0), After: duration(w.After),
+		By: duration(w.By), Jitter: duration(w.Jitter), Distribution: chaos.Distribution(w.Distribution), Burst: value(w.Burst, 0), After: duration(w.After),
 		Notice: value(w.Notice, ""), Grace: duration(w.Grace), Grid: duration(w.Grid),
 	}
 	at := func(key string) string { return join(path, key) }

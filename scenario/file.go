@@ -136,16 +136,17 @@ type FileFault struct {
 	Times   *int      `yaml:"times" min:"1" max:"1000" doc:"How often in all, with every." default:"as often as fits"`
 	Clients *Selector `yaml:"clients" doc:"Whom it hits: all, 33%, 500, a group, or 33% of a group. Drawn from the seed for each occurrence." default:"all"`
 
-	Direction string    `yaml:"direction" enum:"both,up,down" doc:"blackhole, delay, throttle: which bytes, seen from the client." default:"both"`
-	How       *How      `yaml:"how" doc:"kill: rst, fin, close, close(CODE), process. idle-cut: silent, rst, fin. suspend: sleep, timers." default:"rst; silent; sleep"`
-	Code      *int      `yaml:"code" min:"1000" max:"4999" doc:"kill how close, drain: close code." default:"1012 for kill, 1001 for drain"`
-	Restart   *Duration `yaml:"restart" doc:"kill how process: start the server again after this." default:"0s, at once"`
-	By        *Duration `yaml:"by" doc:"delay: extra one-way latency."`
-	Jitter    *Duration `yaml:"jitter" doc:"delay: spread around by." default:"0s"`
-	Rate      *Amount   `yaml:"rate" doc:"throttle: bandwidth (20kB/s). drop, duplicate, reorder, corrupt: share of the packets (1%)."`
-	Burst     *float64  `yaml:"burst" min:"1" max:"10000" doc:"drop: mean burst length in packets." default:"independent losses"`
-	After     *Duration `yaml:"after" doc:"idle-cut: quiet time before the cut."`
-	Notice    *string   `yaml:"notice" doc:"drain: message sent before the close." default:"none"`
-	Grace     *Duration `yaml:"grace" doc:"drain: time between notice and close." default:"0s"`
-	Grid      *Duration `yaml:"grid" doc:"suspend how timers: timers wake at most once per grid." default:"1m"`
+	Direction    string    `yaml:"direction" enum:"both,up,down" doc:"blackhole, delay, throttle: which bytes, seen from the client." default:"both"`
+	How          *How      `yaml:"how" doc:"kill: rst, fin, close, close(CODE), process. idle-cut: silent, rst, fin. suspend: sleep, timers." default:"rst; silent; sleep"`
+	Code         *int      `yaml:"code" min:"1000" max:"4999" doc:"kill how close, drain: close code." default:"1012 for kill, 1001 for drain"`
+	Restart      *Duration `yaml:"restart" doc:"kill how process: start the server again after this." default:"0s, at once"`
+	By           *Duration `yaml:"by" doc:"delay: extra one-way latency."`
+	Jitter       *Duration `yaml:"jitter" doc:"delay: spread around by, at most by." default:"0s"`
+	Distribution string    `yaml:"distribution" enum:"uniform,normal,exponential,pareto,paretonormal" doc:"delay: how jitter spreads, in the words of tc-netem. uniform: by - jitter to by + jitter. normal, exponential, pareto (shape 3): by is the mean, jitter the standard deviation. paretonormal: a quarter normal, three quarters pareto." default:"uniform"`
+	Rate         *Amount   `yaml:"rate" doc:"throttle: bandwidth (20kB/s). drop, duplicate, reorder, corrupt: share of the packets (1%)."`
+	Burst        *float64  `yaml:"burst" min:"1" max:"10000" doc:"drop: mean burst length in packets." default:"independent losses"`
+	After        *Duration `yaml:"after" doc:"idle-cut: quiet time before the cut."`
+	Notice       *string   `yaml:"notice" doc:"drain: message sent before the close." default:"none"`
+	Grace        *Duration `yaml:"grace" doc:"drain: time between notice and close." default:"0s"`
+	Grid         *Duration `yaml:"grid" doc:"suspend how timers: timers wake at most once per grid." default:"1m"`
 }

@@ -61,6 +61,11 @@ func (p *Plan) Fprint(w io.Writer) error {
 		if times != 1 {
 			fmt.Fprintf(&b, ", %d times", times)
 		}
+		if f.Kind == chaos.Delay && f.Jitter > 0 {
+			l := f.Latency()
+			at := func(u float64) string { return chaos.FormatDuration(l.Quantile(u).Round(max(f.By/1000, 1))) }
+			fmt.Fprintf(&b, ", one way p50 %s, p99 %s", at(0.5), at(0.99))
+		}
 		b.WriteByte('\n')
 	}
 	for i := range p.Expect {

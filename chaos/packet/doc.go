@@ -17,8 +17,8 @@
 //     after the heal they continue with the next retransmission, not at once. SYNs vanish as well.
 //   - drop: each packet is lost with probability Rate, on its own or in bursts with a mean length of Burst packets (the
 //     Gilbert-Elliott chain of type loss; Rate is at most Burst/(Burst+1), or 1). Several drops lose independently.
-//   - delay: every packet arrives By later, plus Jitter times a number uniform in [-1,1), though never before a packet that
-//     was sent earlier. Delays add up. netem would let jitter reorder; here only reorder does.
+//   - delay: every packet arrives a [chaos.Latency] later, drawn for it alone, though never before a packet that was sent
+//     earlier. Delays add up. netem would let jitter reorder; here only reorder does.
 //   - throttle: packets leave one after the other at Rate bytes per second, IP headers included; all connections of a
 //     client share the rate. The queue holds a second's worth, 32 KiB at least; what comes on top is lost. Of several
 //     throttles the narrowest counts.

@@ -49,8 +49,8 @@ type chance struct {
 }
 
 type latency struct {
-	occ        int
-	by, jitter time.Duration
+	occ int
+	chaos.Latency
 }
 
 type rate struct {
@@ -122,16 +122,12 @@ func (l *lane) hit(cs []chance) bool {
 	return hit
 }
 
-// latency draws one crossing's extra time: the sum over the delays of By + Jitter x U[-1,1).
-func (l *lane) latency() time.Duration {
-	var sum time.Duration
+// latency draws one crossing's extra time, the sum over the delays.
+func (l *lane) latency() (sum time.Duration) {
 	for _, d := range l.delays {
-		sum += d.by
-		if d.jitter > 0 {
-			sum += time.Duration(float64(d.jitter) * (2*l.rng.Float64() - 1))
-		}
+		sum += d.Draw(l.rng)
 	}
-	return max(sum, 0)
+	return sum
 }
 
 // narrowest is the rate that counts, 0 when there is no throttle.
@@ -165,7 +161,7 @@ func (l *lane) begin(f *chaos.Fault, occ int) {
 	case chaos.Reorder:
 		l.reorders = append(l.reorders, c)
 	case chaos.Delay:
-		l.delays = append(l.delays, latency{occ, f.By, f.Jitter})
+		l.delays = append(l.delays, latency{occ, f.Latency()})
 	case chaos.Throttle:
 		l.rates = append(l.rates, rate{occ, f.Rate})
 	}

@@ -118,6 +118,23 @@ func TestLaneEnds(t *testing.T) {
 	}
 }
 
+// The first packet of a path waits for as long as the delay's distribution says, and none overtakes another.
+func TestLaneDrawsFromTheDistribution(t *testing.T) {
+	for _, d := range chaos.Distributions {
+		f := chaos.Fault{Kind: chaos.Delay, By: 80 * time.Millisecond, Jitter: 60 * time.Millisecond, Distribution: d}
+		l := newLane(7, 2, up)
+		l.begin(&f, 0)
+		got := fates(l, 1000)
+		rng, last := newLane(7, 2, up).rng, time.Duration(0)
+		for i := range got {
+			last = max(last, time.Duration(i)*time.Millisecond+f.Latency().Draw(rng))
+			if got[i].at != last {
+				t.Fatalf("%s: packet %d arrives at %s, want %s", d, i, got[i].at, last)
+			}
+		}
+	}
+}
+
 // Delay and throttle keep the order; only reorder breaks it, and only for the packets it picks.
 func TestLaneOrder(t *testing.T) {
 	l := newLane(1, 2, up)

@@ -14,7 +14,7 @@ func (delay) begin(e *Engine, p *path, f *chaos.Fault, o chaos.Occurrence, now t
 	s := p.shaping(e)
 	for d := range s.dir {
 		if touches(f, d) {
-			s.dir[d].delays = append(s.dir[d].delays, latency{o.Index, f.By, f.Jitter})
+			s.dir[d].delays = append(s.dir[d].delays, latency{o.Index, f.Latency()})
 		}
 	}
 	p.changed(now)

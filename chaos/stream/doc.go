@@ -12,8 +12,8 @@
 //     retransmissions would have it. blackhole down: what arrives is kept from the client until then. Either stops new
 //     connections: a dial succeeds at the first of the instants 0, 1, 3, 7, 15, 31, 63 s after its begin at which the
 //     path is healthy (RFC 6298: RTO 1 s, doubled; six retries), or fails with ETIMEDOUT at 127 s or with its context.
-//   - delay: every chunk of bytes arrives By ± Jitter later than it would have, counted from its own arrival, never
-//     before an earlier one. A new connection takes one delay in each direction longer.
+//   - delay: every chunk of bytes arrives a [chaos.Latency], drawn for it alone, later than it would have, counted from
+//     its own arrival, never before an earlier one. A new connection takes one delay in each direction longer.
 //   - throttle: bytes leave one after the other at Rate bytes per second; all connections of a client share the rate.
 //   - kill: rst and fin act on both ends at once, even where a blackhole would stop them, and lose what the path still
 //     held. close gives the client a [chaos.CloseFrameError] and the server a masked close frame, then FIN. Above TLS a

@@ -3,6 +3,8 @@ package stream
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/flatline-dev/flatline/chaos"
 )
 
 // The directions of a path, as indices.
@@ -26,8 +28,8 @@ type link struct {
 }
 
 type latency struct {
-	occ        int
-	by, jitter time.Duration
+	occ int
+	chaos.Latency
 }
 
 type rate struct {
@@ -37,16 +39,12 @@ type rate struct {
 
 func (l *link) shaped() bool { return len(l.delays)+len(l.rates) > 0 }
 
-// latency draws one crossing's extra time: the sum over the delays of By + Jitter x U[-1,1).
-func (s *shaping) latency(d int) time.Duration {
-	var sum time.Duration
+// latency draws one crossing's extra time, the sum over the delays.
+func (s *shaping) latency(d int) (sum time.Duration) {
 	for _, l := range s.dir[d].delays {
-		sum += l.by
-		if l.jitter > 0 {
-			sum += time.Duration(float64(l.jitter) * (2*s.rng.Float64() - 1))
-		}
+		sum += l.Draw(s.rng)
 	}
-	return max(sum, 0)
+	return sum
 }
 
 // narrowest is the rate that counts, 0 when there is no throttle.

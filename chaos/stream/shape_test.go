@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -123,6 +124,27 @@ func TestJitterIsSeededAndBounded(t *testing.T) {
 	}
 	if len(distinct) < 15 {
 		t.Errorf("only %d different delays in 20", len(distinct))
+	}
+}
+
+func TestDelayDrawsFromTheDistribution(t *testing.T) {
+	for _, d := range chaos.Distributions {
+		synctest.Test(t, func(t *testing.T) {
+			w := piped(t, 1)
+			c, peer := w.open(0)
+			f := chaos.Fault{Kind: chaos.Delay, By: 100 * time.Millisecond, Jitter: 80 * time.Millisecond, Distribution: d, Direction: chaos.Up}
+			w.begin(f, 0)
+			rng := rand.New(rand.NewPCG(w.Engine.seed, 0))
+			for range 20 {
+				t0 := w.clock()
+				w.write(c, "x")
+				w.wantRead(peer, "x")
+				if late, want := w.clock()-t0, f.Latency().Draw(rng); late != want {
+					t.Errorf("%s: %v late, want %v", d, late, want)
+				}
+			}
+			w.Engine.Close()
+		})
 	}
 }
 

@@ -56,6 +56,16 @@ expect:
   - detection.undetected == 0
   - false_positives == 0
   - recovery.lost == 0`},
+		{"a queue in the path: exponential with mean 0.5 s, p = -ln(1-p) x 0.5 s", `
+clients: [{count: 3000, profile: heartcheck}]
+chaos: [{at: 10s, for: 60s, fault: delay, by: 500ms, jitter: 500ms, distribution: exponential, direction: up}]
+duration: 80s
+expect:
+  - heartbeat.rtt.p50 > 330ms during delay
+  - heartbeat.rtt.p50 < 365ms during delay
+  - heartbeat.rtt.p99 > 2.15s during delay
+  - heartbeat.rtt.p99 < 2.45s during delay
+  - false_positives < 10`},
 		{"as published: never", `
 clients: [{count: 3000, profile: heartcheck-counted-as-published}]
 chaos: [{at: 10s, for: 20s, fault: blackhole, clients: 1000}]

@@ -128,17 +128,14 @@ func (s *sim) exit(i int32, d int, f frame) {
 	}
 }
 
-// latency draws one crossing's extra time: the sum over the delays of By + Jitter x U[-1,1).
+// latency draws one crossing's extra time, the sum over the delays.
 func (p *path) latency(d int) (sum time.Duration) {
 	for _, f := range p.dir[d].slowness {
 		if f.Kind == chaos.Delay {
-			sum += f.By
-			if f.Jitter > 0 {
-				sum += time.Duration(float64(f.Jitter) * (2*p.rng.Float64() - 1))
-			}
+			sum += f.Latency().Draw(p.rng)
 		}
 	}
-	return max(sum, 0)
+	return sum
 }
 
 // due is when size bytes that enter direction d now have passed. All connections of a client share the narrowest
