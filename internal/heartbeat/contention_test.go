@@ -120,4 +120,3 @@ func contend(n int, policy *Reconnect, rng *rand.Rand) (end time.Duration, calls
 	}
 	return end, r.calls
 }
-
