@@ -89,26 +89,35 @@ func (r *Result) Value(e scenario.Expect) (Measure, error) {
 			return Measure{}, fmt.Errorf("no group is named %q", e.In)
 		}
 	}
-	family, stat := e.Metric, ""
-	for _, f := range []string{"detection", "reap", "recovery", "downtime", "heartbeat.rtt", "connect.latency", "connect.tcp",
-		"harness.lag"} {
-		if rest, ok := strings.CutPrefix(e.Metric, f+"."); ok {
+	return q.metric(e.Metric)
+}
+
+// metric looks up one metric by its full name.
+func (q *query) metric(name string) (Measure, error) {
+	family, stat := name, ""
+	for _, f := range []string{"detection", "reap", "recovery", "downtime", "storm.handshake", "heartbeat.rtt", "connect.latency",
+		"connect.tcp", "harness.lag"} {
+		if rest, ok := strings.CutPrefix(name, f+"."); ok {
 			family, stat = f, rest
 		}
 	}
 	m, err := q.value(family, stat)
-	if why := w.empty(); err == nil && why != "" && (w.name != "recovery" || family != "recovery" && family != "downtime") {
+	if why := q.w.empty(); err == nil && why != "" && (q.w.name != "recovery" || family != "recovery" && family != "downtime") {
 		m = Measure{Unit: m.Unit, Note: why} // no news from no time is no good news
 	}
 	return m, err
 }
 
-// query is one look-up: a window, a group (-1: all), a cause ("": all).
+// query is one look-up: a window, a group (-1: all), a cause ("": all). What it had to merge it keeps, so that the
+// percentiles of one histogram cost one merge.
 type query struct {
 	r     *Result
 	w     *window
 	by    string
 	group int
+
+	timed map[string]*Hist        // by family, over the window's segments
+	fates map[string]*attribution // by family, over the window's occurrences
 }
 
 func (q *query) value(family, stat string) (Measure, error) {
@@ -118,17 +127,38 @@ func (q *query) value(family, stat string) (Measure, error) {
 			return Measure{}, errNotMeasured(family + " is measured per fault, not during recovery")
 		}
 		return q.attributed(family, stat)
-	case "recovery", "downtime":
+	case "recovery", "downtime", "storm.handshake":
 		return q.attributed(family, stat)
 	case "zombies.peak", "storm.peak", "storm.attempts", "storm.failed", "storm.amplification":
 		return q.storm(family)
 	case "heartbeat.rtt", "connect.latency", "connect.tcp", "harness.lag":
-		h := &Hist{}
+		h := q.overTime(family)
+		m, err := quantity(h, stat, 0)
+		if family != "harness.lag" {
+			m = q.late(m, q.w, stat)
+		}
+		return m, err
+	case "clients.open", "clients.min_open", "clients.never_opened", "clients.doubled":
+		return q.clients(family), nil
+	case "target.cpu", "target.rss", "target.fds":
+		return q.target(family)
+	}
+	if strings.HasPrefix(family, "delivery.") {
+		return Measure{}, errNotMeasured(family + " was not measured in this run: no traffic")
+	}
+	return q.counts(family)
+}
+
+// overTime is the histogram of a family that segments hold.
+func (q *query) overTime(family string) *Hist {
+	if h, ok := q.timed[family]; ok {
+		return h
+	}
+	h := &Hist{}
+	if family == "harness.lag" {
+		h = q.r.lagDuring(q.w)
+	} else {
 		q.r.segments(q.w, func(s *Segment) {
-			if family == "harness.lag" {
-				h.Merge(s.Lag)
-				return
-			}
 			q.segmentGroups(s, func(g *SegmentGroup) {
 				switch family {
 				case "heartbeat.rtt":
@@ -140,20 +170,12 @@ func (q *query) value(family, stat string) (Measure, error) {
 				}
 			})
 		})
-		m, err := quantity(h, stat, 0)
-		if family != "harness.lag" {
-			m = q.late(m, q.w, stat)
-		}
-		return m, err
-	case "clients.open", "clients.min_open", "clients.never_opened":
-		return q.clients(family), nil
-	case "target.cpu", "target.rss", "target.fds":
-		return q.target(family)
 	}
-	if strings.HasPrefix(family, "delivery.") {
-		return Measure{}, errNotMeasured(family + " was not measured in this run: no traffic")
+	if q.timed == nil {
+		q.timed = map[string]*Hist{}
 	}
-	return q.counts(family)
+	q.timed[family] = h
+	return h
 }
 
 func (q *query) segmentGroups(s *Segment, f func(*SegmentGroup)) {
@@ -229,70 +251,4 @@ func (q *query) late(m Measure, w *window, stat string) Measure {
 	}
 	m.Lo = max(m.Value-Number(l.Seconds()), 0)
 	return m
-}
-
-func (q *query) attributed(family, stat string) (Measure, error) {
-	h := &Hist{}
-	var affected, absent, undetected, healed, unresolved, lost, pending int64
-	q.occGroups(func(_ *Occurrence, g *OccGroup) {
-		affected += g.Affected
-		absent += g.Absent
-		undetected += g.Undetected
-		healed += g.Healed
-		unresolved += g.Unresolved
-		lost += g.Lost
-		pending += g.Pending
-		switch family {
-		case "detection":
-			h.Merge(g.Detected.Merged(q.by))
-		case "reap":
-			h.Merge(g.Reap)
-		case "recovery":
-			h.Merge(g.Recovery)
-		case "downtime":
-			h.Merge(g.Downtime)
-		}
-	})
-	if family == "reap" && q.w.name == "" {
-		for i := range q.r.Groups {
-			if q.group < 0 || q.group == i {
-				h.Merge(q.r.Groups[i].Reap)
-				pending += q.r.Groups[i].Pending
-			}
-		}
-	}
-	if absent > 0 && affected == 0 && (stat == "undetected" || stat == "healed" || stat == "unresolved" || stat == "lost") {
-		return Measure{Unit: scenario.Count, Note: "no client was connected when it began"}, nil
-	}
-	switch family + "." + stat {
-	case "detection.undetected":
-		return exactly(float64(undetected), scenario.Count), nil
-	case "detection.healed":
-		return exactly(float64(healed), scenario.Count), nil
-	case "recovery.lost":
-		return exactly(float64(lost), scenario.Count), nil
-	case "detection.unresolved":
-		return exactly(float64(unresolved), scenario.Count), nil
-	case "reap.pending":
-		return exactly(float64(pending), scenario.Count), nil
-	}
-	missing := int64(0)
-	switch {
-	case family == "recovery":
-		missing = lost
-	case family == "detection" && h.N() == 0 && undetected > 0:
-		missing = undetected
-	case family == "downtime" && h.N() == 0 && lost > 0:
-		missing = lost
-	case family == "reap" && h.N() == 0 && pending > 0:
-		missing = pending
-	}
-	m, err := quantity(h, stat, missing)
-	if err != nil {
-		return m, fmt.Errorf("no metric is named %q", family+"."+stat)
-	}
-	if family == "detection" && math.IsInf(float64(m.Value), 1) {
-		m.Note = fmt.Sprintf("never detected by any of %d", undetected)
-	}
-	return q.late(m, q.r.aftermath(q.w), stat), nil
 }

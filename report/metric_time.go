@@ -109,20 +109,20 @@ func (q *query) storm(metric string) (Measure, error) {
 // clients answers how many were open. The minimum of the run and of the baseline starts when everybody who could open
 // had done so: at the highest level after the ramp and before the first fault.
 func (q *query) clients(metric string) Measure {
-	if metric == "clients.never_opened" {
-		n := int64(0)
-		for i := range q.r.Groups {
-			if q.group < 0 || q.group == i {
-				n += q.r.Groups[i].NeverOpened
-			}
-		}
-		return exactly(float64(n), scenario.Count)
-	}
 	var open Buckets
+	var neverOpened, doubled int64
 	for i := range q.r.Groups {
-		if q.group < 0 || q.group == i {
-			open.Merge(q.r.Groups[i].Open)
+		if g := &q.r.Groups[i]; q.group < 0 || q.group == i {
+			neverOpened += g.NeverOpened
+			doubled += g.Doubled
+			open.Merge(g.Open)
 		}
+	}
+	switch metric {
+	case "clients.never_opened":
+		return exactly(float64(neverOpened), scenario.Count)
+	case "clients.doubled":
+		return exactly(float64(doubled), scenario.Count)
 	}
 	lowest, last := int64(math.MaxInt64), int64(0)
 	for _, s := range q.w.spans {

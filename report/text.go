@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
-	"github.com/flatline-dev/flatline/scenario"
 )
 
 // TextOptions say how a report is written.
@@ -22,6 +20,7 @@ type TextOptions struct {
 type text struct {
 	w *bufio.Writer
 	r *Result
+	s *Summary
 	o TextOptions
 
 	few bool // a percentile with too few samples was printed
@@ -34,7 +33,7 @@ func WriteText(w io.Writer, r *Result, o TextOptions) error {
 		o.Width = 100
 	}
 	o.Width = max(o.Width, 80)
-	t := &text{w: bufio.NewWriter(w), r: r, o: o}
+	t := &text{w: bufio.NewWriter(w), r: r, s: Summarize(r), o: o}
 	t.head()
 	t.noticed()
 	t.cameBack()
@@ -75,55 +74,28 @@ func (t *text) table(title string, tb *table) {
 	}
 }
 
-func judged(j Judgement) (word, style string) {
-	switch j {
-	case Pass:
-		return "PASS", green
-	case Fail:
-		return "FAIL", red
+// styleOf is the colour of the verdict.
+func styleOf(word string) string {
+	switch word {
+	case "PASS":
+		return green
+	case "FAIL":
+		return red
 	}
-	return "INCONCLUSIVE", yellow
+	return yellow
 }
 
 func (t *text) headline() string {
-	r := t.r
-	word, style := judged(r.Verdict.State)
-	switch r.Status {
-	case Interrupted:
-		word, style = "INTERRUPTED", yellow
-	case TargetLost:
-		word, style = "TARGET LOST", red
-	}
-	held := 0
-	for _, o := range r.Outcomes {
-		if o.State == Pass {
-			held++
-		}
-	}
-	why := "nothing was expected"
-	if n := len(r.Outcomes); n > 0 {
-		why = fmt.Sprintf("%d of %s hold", held, plural(n, "expectation"))
-		if held == 1 || n == 1 {
-			why += "s"
-		}
-	}
-	if r.Status != Complete {
-		why = Clean(strings.Join(r.Verdict.Reasons, "; "), 200)
-	}
-	return t.paint(style, word) + "  " + why
+	return t.paint(styleOf(t.s.Word), t.s.Word) + "  " + Clean(t.s.Held, 200)
 }
 
 func (t *text) head() {
 	r := t.r
 	t.say("%s  %s", t.paint(bold, Clean(r.Plan.Name, 60)), t.paint(faint, fmt.Sprintf("seed %d", r.Plan.Seed)))
-	for _, l := range wrap(Clean(strings.Join(strings.Fields(r.Plan.Intent), " "), 400), t.o.Width) {
+	for _, l := range wrap(Clean(t.s.Intent, 400), t.o.Width) {
 		t.say("%s", l)
 	}
-	ran := shortDuration(r.Elapsed)
-	if r.Elapsed < r.Plan.Duration-100*time.Millisecond {
-		ran += " of " + shortDuration(r.Plan.Duration)
-	}
-	facts := []string{plural64(int64(r.Plan.Clients), "client"), ran}
+	facts := []string{plural64(int64(r.Plan.Clients), "client"), t.s.Ran()}
 	if r.Plan.Target != "" {
 		facts = append(facts, Clean(r.Plan.Target, 60))
 	}
@@ -139,98 +111,51 @@ func (t *text) head() {
 	t.say("\n%s", t.headline())
 }
 
-// silent reports whether the closed form of heartbeat.Config.Bounds applies: the path just goes quiet.
-func silent(o *Occurrence) bool {
-	return o.Kind == chaos.Blackhole || o.Kind == chaos.Stall || o.Kind == chaos.IdleCut && (o.How == chaos.Silent || o.How == "")
+// mark notes that a figure with "?" behind it was printed.
+func (t *text) mark(f Figure) Figure {
+	t.few = t.few || f.Few
+	return f
 }
 
-func bound(g *GroupInfo) string {
-	if !g.Detects {
-		return "never"
-	}
-	return span2(g.BoundLo, g.BoundHi)
-}
-
-// span2 writes a range with one unit: 5-8 s.
-func span2(lo, hi time.Duration) string {
-	if hi < time.Second {
-		return digits(lo.Seconds()*1e3, 3) + "-" + digits(hi.Seconds()*1e3, 3) + " ms"
-	}
-	short := func(d time.Duration) string {
-		s := digits(d.Seconds(), 3)
-		if strings.Contains(s, ".") {
-			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-		}
-		return s
-	}
-	return short(lo) + "-" + short(hi) + " s"
-}
-
-// quantile is a latency with "?" behind it where there are too few samples for the percentile.
-func (t *text) quantile(h *Hist, q float64) string {
-	if h.N() == 0 {
-		return "-"
-	}
-	s := FormatDuration(h.Quantile(q))
-	if h.N() < enough(q) {
-		s += "?"
-		t.few = true
-	}
-	return s
-}
-
-func maxText(h *Hist) string {
-	if h.N() == 0 {
-		return "-"
-	}
-	return FormatDuration(h.Max())
-}
-
-// sumGroup adds up what an occurrence did to all groups.
-func (o *Occurrence) sum() OccGroup {
-	s := OccGroup{LastBack: never}
-	for i := range o.Groups {
-		s.merge(&o.Groups[i])
-	}
-	return s
-}
+// of is a figure as a cell of a table of latencies.
+func (t *text) of(metric string, scope Scope) string { return t.mark(t.s.Figure(metric, scope)).Of() }
 
 func (t *text) noticed() {
 	tb := &table{}
 	tb.add("  fault", "at", "hit", "noticed", "by", "p50", "p99", "max", "bound", "missed")
 	severing := false
-	for i := range t.r.Occurrences {
-		o := &t.r.Occurrences[i]
-		name := "  " + Clean(o.Name, 24)
+	for i := range t.s.Faults {
+		f := &t.s.Faults[i]
+		name := "  " + Clean(f.Name(), 24)
 		switch {
-		case o.Began < 0:
+		case f.Began < 0:
 			tb.add(name, "-", "-", "-", "-", "-", "-", "-", "-", "-")
 			continue
-		case !o.Severs:
-			tb.add(name, shortDuration(o.Began), num(int64(o.Victims)), "-", "-", "-", "-", "-", "-", "-")
-			tb.line("    " + describe(o.Kind) + "; nobody ought to notice, a death under it is a false positive")
+		case !f.Severs:
+			tb.add(name, f.Began.String(), num(int64(f.Victims)), "-", "-", "-", "-", "-", "-", "-")
+			tb.line("    " + describe(f.Kind) + "; nobody ought to notice, a death under it is a false positive")
 			continue
 		}
 		severing = true
-		all := o.sum()
-		t.noticedRow(tb, name, shortDuration(o.Began), o, &all, o.Groups)
-		if len(o.Groups) > 1 {
-			for k := range o.Groups {
-				g := &o.Groups[k]
-				t.noticedRow(tb, "    in "+Clean(t.r.Plan.Groups[g.Group].Name, 20), "", o, g, o.Groups[k:k+1])
+		t.noticedRow(tb, name, f.Began.String(), f, &f.All)
+		for k := range f.Groups {
+			t.noticedRow(tb, "    in "+Clean(f.Groups[k].In, 20), "", f, &f.Groups[k])
+		}
+		if len(f.All.Causes) > 1 {
+			for _, c := range f.All.Causes {
+				by := f.Scope(&f.All)
+				by.By = c
+				tb.add("    "+c, "", "", t.s.Figure("detection.count", by).Text, "", t.of("detection.p50", by), t.of("detection.p99", by),
+					t.of("detection.max", by), "", "")
 			}
 		}
-		if len(all.causes()) > 1 {
-			for _, c := range all.causes() {
-				h := all.Detected[c]
-				tb.add("    "+c.String(), "", "", num(h.N()), "", t.quantile(h, 0.5), t.quantile(h, 0.99), maxText(h), "", "")
+		if f.All.Fate != "" {
+			for _, l := range wrap(Clean(f.All.Fate, 300), t.o.Width-4) {
+				tb.line("    " + l)
 			}
-		}
-		if note := fate(o, &all); note != "" {
-			tb.line("    " + note)
 		}
 	}
-	if len(t.r.Occurrences) == 0 {
+	if len(t.s.Faults) == 0 {
 		t.heading("How long until they noticed")
 		t.say("  no faults")
 		return
@@ -241,26 +166,10 @@ func (t *text) noticed() {
 	}
 }
 
-func (t *text) noticedRow(tb *table, name, at string, o *Occurrence, g *OccGroup, groups []OccGroup) {
-	h := g.Detected.Merged("")
-	within := "-"
-	if silent(o) {
-		same := true
-		for i := range groups {
-			same = same && bound(&t.r.Plan.Groups[groups[i].Group]) == bound(&t.r.Plan.Groups[groups[0].Group])
-		}
-		if same && len(groups) > 0 {
-			within = bound(&t.r.Plan.Groups[groups[0].Group])
-		}
-	}
-	by := "-"
-	switch c := g.causes(); {
-	case len(c) == 1:
-		by = c[0].String()
-	case len(c) > 1:
-		by = "several"
-	}
-	tb.add(name, at, num(g.Affected), num(h.N()), by, t.quantile(h, 0.5), t.quantile(h, 0.99), maxText(h), within, num(g.Undetected))
+func (t *text) noticedRow(tb *table, name, at string, f *SummaryFault, p *FaultPart) {
+	s := f.Scope(p)
+	tb.add(name, at, num(p.Hit), t.s.Figure("detection.count", s).Text, p.By(), t.of("detection.p50", s), t.of("detection.p99", s),
+		t.of("detection.max", s), p.Bound, t.s.Figure("detection.undetected", s).Text)
 }
 
 // describe says what a degrading fault does.
@@ -272,27 +181,4 @@ func describe(k chaos.Kind) string {
 		return "slows healthy paths"
 	}
 	return "degrades healthy paths"
-}
-
-// fate says what else became of the affected.
-func fate(o *Occurrence, g *OccGroup) string {
-	var parts []string
-	add := func(n int64, text string) {
-		if n > 0 {
-			parts = append(parts, num(n)+" "+text)
-		}
-	}
-	add(g.Healed, "healed before they could notice")
-	add(g.Unresolved, "unresolved: the run or the connection ended first")
-	add(g.Absent, "not open when it began")
-	add(g.Later.Total(""), "deaths of connections opened under it")
-	if o.Failed != "" {
-		parts = append(parts, "FAILED: "+Clean(o.Failed, 120))
-	}
-	return strings.Join(parts, ", ")
-}
-
-func (t *text) value(metric string) (Measure, bool) {
-	m, err := t.r.Value(scenario.Expect{Metric: metric})
-	return m, err == nil && m.Exists
 }

@@ -3,8 +3,6 @@ package report
 import (
 	"fmt"
 	"time"
-
-	"github.com/flatline-dev/flatline/chaos"
 )
 
 // maxPictures is how many storms are drawn; a scenario that repeats a fault often gets rows alone for the rest.
@@ -17,62 +15,57 @@ func (t *text) cameBack() {
 	tb := &table{}
 	tb.add("  fault", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
 	rows := 0
-	for i := range t.r.Occurrences {
-		o := &t.r.Occurrences[i]
-		g := o.sum()
-		if g.DetectedN() == 0 {
+	for i := range t.s.Faults {
+		f := &t.s.Faults[i]
+		if len(f.All.Causes) == 0 {
 			continue
 		}
 		rows++
-		backRow(tb, "  "+Clean(o.Name, 24), &g)
+		t.backRow(tb, "  "+Clean(f.Name(), 24), f.Scope(&f.All))
 		if rows > maxPictures {
 			continue
 		}
-		shown := []*OccGroup{&g}
-		if len(o.Groups) > 1 && len(o.Groups) <= maxGroups {
+		shown := []*FaultPart{&f.All}
+		if n := len(f.Groups); n > 0 && n <= maxGroups {
 			shown = nil
-			for k := range o.Groups {
-				if x := &o.Groups[k]; x.DetectedN() > 0 {
+			for k := range f.Groups {
+				if x := &f.Groups[k]; len(x.Causes) > 0 {
 					shown = append(shown, x)
 				}
 			}
 		}
-		p := t.scale(o, &g)
+		p := t.scale(f.o, f.All.part)
 		for _, x := range shown {
 			if len(shown) > 1 {
-				backRow(tb, "    in "+Clean(t.r.Plan.Groups[x.Group].Name, 20), x)
+				t.backRow(tb, "    in "+Clean(x.In, 20), f.Scope(x))
 			}
 			if p.cells > 0 {
-				tb.line("    " + p.draw(x.Attempts, t.o.ASCII))
+				tb.line("    " + p.draw(x.part.Attempts, t.o.ASCII))
 			}
 		}
 		if p.cells > 0 {
 			tb.line("    " + axis(p.cells, p.step, p.mark, p.what))
 		}
-		for _, l := range flow(t.aftermath(o, &g), t.o.Width-4) {
+		for _, l := range flow(t.aftermath(f), t.o.Width-4) {
 			tb.line("    " + l)
 		}
 	}
 	switch {
 	case rows > 0:
 		t.table("How hard they came back", tb)
-	case len(t.r.Occurrences) > 0:
+	case len(t.s.Faults) > 0:
 		t.heading("How hard they came back")
 		t.say("  nobody had to")
 	}
 }
 
-func backRow(tb *table, name string, g *OccGroup) {
-	n, tries := g.DetectedN(), g.Attempts.Sum()
-	back := func(q float64) string {
-		k := rank(q, n)
-		if k > g.Recovery.N() {
-			return "never"
-		}
-		return FormatDuration(g.Recovery.Rank(k))
+func (t *text) backRow(tb *table, name string, s Scope) {
+	row := []string{name}
+	for _, metric := range []string{"storm.attempts", "storm.peak", "storm.amplification", "storm.failed", "recovery.p50", "recovery.p95",
+		"recovery.p99", "recovery.max", "recovery.lost"} {
+		row = append(row, t.s.Figure(metric, s).Text)
 	}
-	tb.add(name, num(tries), num(g.Attempts.Peak(time.Second))+"/s", digits(float64(tries)/float64(n), 3),
-		num(g.Failed.Total("")), back(0.5), back(0.95), back(0.99), back(1), num(g.Lost))
+	tb.add(row...)
 }
 
 // picture is the time scale that the storms of one occurrence share.
@@ -113,43 +106,33 @@ func (p *picture) draw(b Buckets, ascii bool) string {
 }
 
 // aftermath is what does not fit the columns.
-func (t *text) aftermath(o *Occurrence, g *OccGroup) (parts []string) {
-	since := "the fault's end"
-	switch {
-	case o.Kind == chaos.IdleCut:
-		since = "the cut"
-	case o.Instant && o.Recoverable > o.Began:
-		since = "the restart"
-	case o.Instant:
-		since = "the fault"
-	case o.Recoverable < 0:
-		since = "their return: the fault never ended"
-	}
-	if g.Downtime.N() == 0 {
+func (t *text) aftermath(f *SummaryFault) (parts []string) {
+	s := f.Scope(&f.All)
+	text := func(metric string) string { return t.s.Figure(metric, s).Text }
+	some := func(metric string) bool { return t.s.Figure(metric, s).Value > 0 }
+	if !some("downtime.count") {
 		parts = append(parts, "nobody came back")
 	} else {
-		parts = append(parts, fmt.Sprintf("back since %s; down p50 %s, p99 %s, max %s", since, t.quantile(g.Downtime, 0.5),
-			t.quantile(g.Downtime, 0.99), maxText(g.Downtime)))
+		parts = append(parts, fmt.Sprintf("back since %s; down p50 %s, p99 %s, max %s", f.Since(), t.of("downtime.p50", s),
+			t.of("downtime.p99", s), t.of("downtime.max", s)))
 	}
-	if g.Handshake.N() > 0 {
-		parts = append(parts, fmt.Sprintf("handshake p50 %s, p99 %s", t.quantile(g.Handshake, 0.5), t.quantile(g.Handshake, 0.99)))
+	if some("storm.handshake.count") {
+		parts = append(parts, fmt.Sprintf("handshake p50 %s, p99 %s", t.of("storm.handshake.p50", s), t.of("storm.handshake.p99", s)))
 	}
-	if s := causeList(&g.Failed); s != "" {
-		parts = append(parts, "failed by "+s)
+	if list := t.s.ByCause("storm.failed", s); list != "" {
+		parts = append(parts, "failed by "+list)
 	}
-	if _, peak, _ := g.Zombies.Levels(0, forever); peak > 0 || g.Reap.N() > 0 {
-		if peak > 0 {
-			parts = append(parts, num(peak)+" zombies at most")
-		}
-		if g.Reap.N() > 0 {
-			parts = append(parts, fmt.Sprintf("%s reaped by the server: p50 %s, max %s", num(g.Reap.N()), t.quantile(g.Reap, 0.5), maxText(g.Reap)))
-		}
-		if g.LetGo > 0 {
-			parts = append(parts, num(g.LetGo)+" let go when the path healed")
-		}
-		if g.Pending > 0 {
-			parts = append(parts, num(g.Pending)+" never closed")
-		}
+	if some("zombies.peak") {
+		parts = append(parts, text("zombies.peak")+" zombies at most")
+	}
+	if some("reap.count") {
+		parts = append(parts, fmt.Sprintf("%s reaped by the server: p50 %s, max %s", text("reap.count"), t.of("reap.p50", s), t.of("reap.max", s)))
+	}
+	if f.All.LetGo > 0 {
+		parts = append(parts, num(f.All.LetGo)+" let go when the path healed")
+	}
+	if some("reap.pending") {
+		parts = append(parts, text("reap.pending")+" never closed")
 	}
 	return parts
 }

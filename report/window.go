@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type window struct {
 	name  string
 	spans []span
 	occs  []*Occurrence
+	lag   *Hist   // flatline's own lateness in it, once asked for
+	after *window // this and its aftermath, once asked for
 	// timed: what is usually attributed (storms) is taken from the time instead, since no severing fault is selected.
 	timed bool
 }
@@ -159,9 +162,11 @@ func (r *Result) segments(w *window, f func(*Segment)) {
 
 // Lag is the harness's own lateness in a window, "" for the whole run.
 func (r *Result) lagDuring(w *window) *Hist {
-	h := &Hist{}
-	r.segments(w, func(s *Segment) { h.Merge(s.Lag) })
-	return h
+	if w.lag == nil {
+		w.lag = &Hist{}
+		r.segments(w, func(s *Segment) { w.lag.Merge(s.Lag) })
+	}
+	return w.lag
 }
 
 // aftermath widens the window to the time in which its faults' detections and recoveries were measured.
@@ -169,7 +174,10 @@ func (r *Result) aftermath(w *window) *window {
 	if w.name == "" || len(w.occs) == 0 {
 		return w
 	}
-	out := &window{name: w.name, spans: w.spans}
+	if w.after != nil {
+		return w.after
+	}
+	out := &window{name: w.name, spans: slices.Clone(w.spans)}
 	for _, o := range w.occs {
 		s := r.faultSpan(o)
 		if back, all := o.allBack(); !all {
@@ -179,5 +187,6 @@ func (r *Result) aftermath(w *window) *window {
 		}
 		out.spans = append(out.spans, s)
 	}
+	w.after = out
 	return out
 }
