@@ -5,19 +5,20 @@ import (
 	"unicode/utf8"
 )
 
-// table lays rows out in columns. The first column is aligned to the left, the others to the right; a row of one cell
-// that is no heading runs over all columns.
-type table struct {
+// Table lays text out in columns for a terminal. The first column is aligned to the left, the others to the right; a row of one
+// cell that is no heading runs over all columns. Cells that come from elsewhere must be [Clean].
+type Table struct {
 	rows [][]string // the first one is the heading
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+// Add appends a row, the first one being the heading.
+func (t *Table) Add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// line adds text that is not part of any column.
-func (t *table) line(text string) { t.rows = append(t.rows, []string{text}) }
+// Line appends text that is not part of any column.
+func (t *Table) Line(text string) { t.rows = append(t.rows, []string{text}) }
 
-// lines lays the table out in at most width characters, as far as cutting the first column can do that.
-func (t *table) lines(width int) []string {
+// Lines lays the table out in at most width characters, as far as cutting the first column can do that.
+func (t *Table) Lines(width int) []string {
 	var widths []int
 	for _, r := range t.rows {
 		if len(r) == 1 {

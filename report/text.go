@@ -64,9 +64,9 @@ func (t *text) say(format string, a ...any) { fmt.Fprintf(t.w, format+"\n", a...
 func (t *text) heading(s string) { t.say("\n%s", t.paint(bold, s)) }
 
 // table prints a table under a title.
-func (t *text) table(title string, tb *table) {
+func (t *text) table(title string, tb *Table) {
 	t.heading(title)
-	for i, l := range tb.lines(t.o.Width) {
+	for i, l := range tb.Lines(t.o.Width) {
 		if i == 0 {
 			l = t.paint(faint, l)
 		}
@@ -121,19 +121,19 @@ func (t *text) mark(f Figure) Figure {
 func (t *text) of(metric string, scope Scope) string { return t.mark(t.s.Figure(metric, scope)).Of() }
 
 func (t *text) noticed() {
-	tb := &table{}
-	tb.add("  fault", "at", "hit", "noticed", "by", "p50", "p99", "max", "bound", "missed")
+	tb := &Table{}
+	tb.Add("  fault", "at", "hit", "noticed", "by", "p50", "p99", "max", "bound", "missed")
 	severing := false
 	for i := range t.s.Faults {
 		f := &t.s.Faults[i]
 		name := "  " + Clean(f.Name(), 24)
 		switch {
 		case f.Began < 0:
-			tb.add(name, "-", "-", "-", "-", "-", "-", "-", "-", "-")
+			tb.Add(name, "-", "-", "-", "-", "-", "-", "-", "-", "-")
 			continue
 		case !f.Severs:
-			tb.add(name, f.Began.String(), num(int64(f.Victims)), "-", "-", "-", "-", "-", "-", "-")
-			tb.line("    " + describe(f.Kind) + "; nobody ought to notice, a death under it is a false positive")
+			tb.Add(name, f.Began.String(), num(int64(f.Victims)), "-", "-", "-", "-", "-", "-", "-")
+			tb.Line("    " + describe(f.Kind) + "; nobody ought to notice, a death under it is a false positive")
 			continue
 		}
 		severing = true
@@ -145,13 +145,13 @@ func (t *text) noticed() {
 			for _, c := range f.All.Causes {
 				by := f.Scope(&f.All)
 				by.By = c
-				tb.add("    "+c, "", "", t.s.Figure("detection.count", by).Text, "", t.of("detection.p50", by), t.of("detection.p99", by),
+				tb.Add("    "+c, "", "", t.s.Figure("detection.count", by).Text, "", t.of("detection.p50", by), t.of("detection.p99", by),
 					t.of("detection.max", by), "", "")
 			}
 		}
 		if f.All.Fate != "" {
 			for _, l := range wrap(Clean(f.All.Fate, 300), t.o.Width-4) {
-				tb.line("    " + l)
+				tb.Line("    " + l)
 			}
 		}
 	}
@@ -166,9 +166,9 @@ func (t *text) noticed() {
 	}
 }
 
-func (t *text) noticedRow(tb *table, name, at string, f *SummaryFault, p *FaultPart) {
+func (t *text) noticedRow(tb *Table, name, at string, f *SummaryFault, p *FaultPart) {
 	s := f.Scope(p)
-	tb.add(name, at, num(p.Hit), t.s.Figure("detection.count", s).Text, p.By(), t.of("detection.p50", s), t.of("detection.p99", s),
+	tb.Add(name, at, num(p.Hit), t.s.Figure("detection.count", s).Text, p.By(), t.of("detection.p50", s), t.of("detection.p99", s),
 		t.of("detection.max", s), p.Bound, t.s.Figure("detection.undetected", s).Text)
 }
 

@@ -12,8 +12,8 @@ const maxPictures = 12
 const maxGroups = 6
 
 func (t *text) cameBack() {
-	tb := &table{}
-	tb.add("  fault", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
+	tb := &Table{}
+	tb.Add("  fault", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
 	rows := 0
 	for i := range t.s.Faults {
 		f := &t.s.Faults[i]
@@ -40,14 +40,14 @@ func (t *text) cameBack() {
 				t.backRow(tb, "    in "+Clean(x.In, 20), f.Scope(x))
 			}
 			if p.cells > 0 {
-				tb.line("    " + p.draw(x.part.Attempts, t.o.ASCII))
+				tb.Line("    " + p.draw(x.part.Attempts, t.o.ASCII))
 			}
 		}
 		if p.cells > 0 {
-			tb.line("    " + axis(p.cells, p.step, p.mark, p.what))
+			tb.Line("    " + axis(p.cells, p.step, p.mark, p.what))
 		}
 		for _, l := range flow(t.aftermath(f), t.o.Width-4) {
-			tb.line("    " + l)
+			tb.Line("    " + l)
 		}
 	}
 	switch {
@@ -59,13 +59,13 @@ func (t *text) cameBack() {
 	}
 }
 
-func (t *text) backRow(tb *table, name string, s Scope) {
+func (t *text) backRow(tb *Table, name string, s Scope) {
 	row := []string{name}
 	for _, metric := range []string{"storm.attempts", "storm.peak", "storm.amplification", "storm.failed", "recovery.p50", "recovery.p95",
 		"recovery.p99", "recovery.max", "recovery.lost"} {
 		row = append(row, t.s.Figure(metric, s).Text)
 	}
-	tb.add(row...)
+	tb.Add(row...)
 }
 
 // picture is the time scale that the storms of one occurrence share.

@@ -14,14 +14,14 @@ func plural64(n int64, word string) string {
 }
 
 // latencyRow prints a histogram metric of the whole run or of a window.
-func (t *text) latencyRow(tb *table, name, metric string, scope Scope, note string) {
+func (t *text) latencyRow(tb *Table, name, metric string, scope Scope, note string) {
 	row := []string{name, t.s.Figure(metric+".count", scope).Text}
 	for _, share := range []string{"p50", "p90", "p99", "p99.9", "max"} {
 		row = append(row, t.of(metric+"."+share, scope))
 	}
-	tb.add(row...)
+	tb.Add(row...)
 	if note != "" {
-		tb.line("    " + note)
+		tb.Line("    " + note)
 	}
 }
 
@@ -30,8 +30,8 @@ func (t *text) total(metric string) Figure { return t.s.Figure(metric, Scope{}) 
 
 // healthy is about the clients that no fault touched, and what the run cost.
 func (t *text) healthy() {
-	tb := &table{}
-	tb.add("  "+strings.Repeat(" ", 24), "n", "p50", "p90", "p99", "p99.9", "max")
+	tb := &Table{}
+	tb.Add("  "+strings.Repeat(" ", 24), "n", "p50", "p90", "p99", "p99.9", "max")
 	note := ""
 	if sent, unanswered := t.total("heartbeat.sent"), t.total("heartbeat.unanswered"); sent.Value > 0 || unanswered.Value > 0 {
 		note = fmt.Sprintf("%s sent, %s unanswered", things(sent, "beat"), unanswered.Text)
