@@ -47,7 +47,11 @@ func fullRun(t *testing.T) *Result {
 		h.reply(4, id, 0.0002+float64(id)/1e6)
 	}
 	for s := range 60 {
-		h.r.Target(sec(float64(s)), TargetSample{CPU: sec(0.13 * float64(s)), RSS: 40<<20 + uint64(s)<<18, FDs: 180})
+		h.r.Harness(sec(float64(s)), TargetSample{CPU: sec(0.4 * float64(s)), RSS: 30 << 20})
+		dropped := int64(max(s-46, 0)) // from the kill on
+		h.r.Target(sec(float64(s)), TargetSample{CPU: sec(0.13 * float64(s)), RSS: 40<<20 + uint64(s)<<18, FDs: count(180), Threads: count(9),
+			Listeners: []ListenerSample{{7, ListenerUse{"127.0.0.1:8080", int(min(dropped, 9)), 8, 5 + 2*dropped}}},
+			Netns:     &NetnsUse{Overflows: 100 + 2*dropped, Drops: 200 + 3*dropped, Cookies: 7}})
 	}
 	h.dead(7, 3, timeout, 2)
 	h.open(9, 3)

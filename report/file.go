@@ -167,8 +167,14 @@ func (r *Result) check() error {
 		}
 		times = append(times, s.From, s.To)
 	}
-	for _, u := range r.Target {
-		times = append(times, u.At, u.Span, u.CPU)
+	for _, series := range [][]TargetUse{r.Target, r.Harness} {
+		for i := range series {
+			u := &series[i]
+			times = append(times, u.At, u.Span, u.CPU)
+			if err := u.check(); err != nil {
+				return fmt.Errorf("usage sample %d: %w", i, err)
+			}
+		}
 	}
 	for _, t := range times {
 		if t < never || t > maxTime {

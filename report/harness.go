@@ -38,23 +38,22 @@ func (r *Recorder) lagWithin(from, to time.Duration) (lag time.Duration) {
 	return lag
 }
 
-// Target implements Sink. A counter that went down belongs to a new process: it counts from zero.
+// Target implements Sink.
 func (r *Recorder) Target(now time.Duration, s TargetSample) {
 	if !r.take(now) {
 		return
 	}
 	defer r.mu.Unlock()
-	u := TargetUse{At: now, CPU: s.CPU, RSS: s.RSS, FDs: s.FDs}
-	if n := len(r.target); n > 0 {
-		u.Span = max(now-r.target[n-1].At, 0)
-		if s.CPU >= r.lastUse.CPU {
-			u.CPU = s.CPU - r.lastUse.CPU
-		}
-	} else {
-		u.CPU = 0 // what it used before the run is not the run's
+	r.target.add(now, s)
+}
+
+// Harness is Target for what flatline's own process uses.
+func (r *Recorder) Harness(now time.Duration, s TargetSample) {
+	if !r.take(now) {
+		return
 	}
-	r.lastUse = s
-	r.target = append(r.target, u)
+	defer r.mu.Unlock()
+	r.harness.add(now, s)
 }
 
 // Warn implements Sink. The same text again is counted; beyond 100 texts the rest share one line.

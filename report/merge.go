@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -72,6 +74,8 @@ func (r *Result) merge(o *Result) error {
 	if len(r.Target) == 0 { // all agents saw the same target: one view is enough
 		r.Target = o.Target
 	}
+	r.Harness = append(r.Harness, o.Harness...) // each agent's own
+	slices.SortStableFunc(r.Harness, func(a, b TargetUse) int { return cmp.Compare(a.At, b.At) })
 	for _, w := range o.Warnings {
 		found := false
 		for k := range r.Warnings {

@@ -140,8 +140,9 @@ func (q *query) value(family, stat string) (Measure, error) {
 		return m, err
 	case "clients.open", "clients.min_open", "clients.never_opened", "clients.doubled":
 		return q.clients(family), nil
-	case "target.cpu", "target.rss", "target.fds":
-		return q.target(family)
+	case "target.cpu", "target.rss", "target.fds", "target.threads", "target.accept_queue", "target.accept_overflows",
+		"target.syn_drops", "target.listener_drops", "harness.cpu", "harness.rss":
+		return q.usage(family)
 	}
 	if strings.HasPrefix(family, "delivery.") {
 		return Measure{}, errNotMeasured(family + " was not measured in this run: no traffic")

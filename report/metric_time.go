@@ -151,43 +151,6 @@ func settled(b Buckets, from, to time.Duration) time.Duration {
 	return at
 }
 
-// target answers what the target process used.
-func (q *query) target(metric string) (Measure, error) {
-	var cpu, span time.Duration
-	var rss, fds float64
-	n := int64(0)
-	for _, u := range q.r.Target {
-		in := false
-		for _, s := range q.w.spans {
-			in = in || u.At >= s.from && u.At < s.to
-		}
-		if !in {
-			continue
-		}
-		n++
-		rss, fds = max(rss, float64(u.RSS)), max(fds, float64(u.FDs))
-		if u.Span > 0 {
-			cpu += u.CPU
-			span += u.Span
-		}
-	}
-	if len(q.r.Target) == 0 {
-		return Measure{}, errNotMeasured("the target's process was not visible to flatline")
-	}
-	m := Measure{Note: "no sample in the window"}
-	switch {
-	case n == 0:
-	case metric == "target.rss":
-		m = exactly(rss, scenario.Bytes)
-	case metric == "target.fds":
-		m = exactly(fds, scenario.Count)
-	case span > 0:
-		m = exactly(float64(cpu)/float64(span), scenario.Cores)
-	}
-	m.N = n
-	return m, nil
-}
-
 // counts answers what segments count.
 //
 // Mistakes follow W. Chen, S. Toueg, M. K. Aguilera, "On the Quality of Service of Failure Detectors", IEEE Transactions

@@ -41,8 +41,8 @@ type Recorder struct {
 	seconds  []second
 	segments segmenter
 	states   [heartbeat.NumStates]int64
-	target   []TargetUse
-	lastUse  TargetSample
+	target   usage
+	harness  usage
 	warnings []Warning
 	pool     []coarseCounts // arena for the seconds' histograms
 	live     liveCounts

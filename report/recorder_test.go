@@ -46,7 +46,7 @@ func TestLive(t *testing.T) {
 func TestTargetRestarts(t *testing.T) {
 	h := newHistory(t, plan(sec(10), nil, browsers(1)))
 	for i, cpu := range []float64{5, 5.5, 6, 0.25, 0.75} {
-		h.r.Target(sec(float64(i)), TargetSample{CPU: sec(cpu), RSS: uint64(100 + i), FDs: 9 - i})
+		h.r.Target(sec(float64(i)), TargetSample{CPU: sec(cpu), RSS: uint64(100 + i), FDs: count(9 - i)})
 	}
 	r := h.end()
 	wants(t, r, "target.cpu == 0.4375", "target.rss == 104B", "target.fds == 9") // 1.75 s in 4 s
@@ -207,3 +207,5 @@ func TestEnded(t *testing.T) {
 	}
 	wants(t, r, "detection.count == 1", "reap.pending == 1", "reap.count == 0", "storm.attempts == 0", "clients.open == 1")
 }
+
+func count(n int) *int { return &n }

@@ -44,7 +44,8 @@ type Result struct {
 	Segments    []Segment     `json:"segments"`
 	Groups      []GroupTotal  `json:"groups"` // one for each group of the plan, in order
 	Series      Series        `json:"series"`
-	Target      []TargetUse   `json:"target,omitempty"`
+	Target      []TargetUse   `json:"target,omitempty"`  // where its process was visible, once a second
+	Harness     []TargetUse   `json:"harness,omitempty"` // the same of flatline itself: CPU, RSS, FDs, Threads
 	Warnings    []Warning     `json:"warnings,omitempty"`
 	Outcomes    []Outcome     `json:"outcomes,omitempty"`
 	Verdict     Verdict       `json:"verdict"`
@@ -282,15 +283,6 @@ type Series struct {
 	RTT      []Coarse           `json:"rtt"`        // coarse histogram of each second
 	RTTMax   []int64            `json:"rtt_max_us"` // exact
 	LagMax   []int64            `json:"lag_max_us"`
-}
-
-// TargetUse is what the target used between the sample before and this one.
-type TargetUse struct {
-	At   time.Duration `json:"at"`
-	Span time.Duration `json:"span"` // since the sample before; 0: the first one
-	CPU  time.Duration `json:"cpu"`
-	RSS  uint64        `json:"rss"`
-	FDs  int           `json:"fds"`
 }
 
 // Warning is something that makes the numbers less trustworthy.

@@ -42,10 +42,3 @@ type Sink interface {
 	// Warn: something that makes the numbers less trustworthy.
 	Warn(now time.Duration, text string)
 }
-
-// TargetSample is what the target process used up to a moment.
-type TargetSample struct {
-	CPU time.Duration // user and system time since the process started
-	RSS uint64        // bytes
-	FDs int           // open file descriptors
-}

@@ -40,7 +40,8 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 	r.lock(now)
 	res.Segments = r.segments.snapshot(now, func(g int) int64 { return r.groups[g].healthy })
 	res.Series = r.series(now)
-	res.Target = append([]TargetUse(nil), r.target...)
+	res.Target = append([]TargetUse(nil), r.target.series...)
+	res.Harness = append([]TargetUse(nil), r.harness.series...)
 	res.Warnings = append([]Warning(nil), r.warnings...)
 	res.Groups = make([]GroupTotal, len(r.groups))
 	for i := range r.groups {

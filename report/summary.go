@@ -252,13 +252,3 @@ func (s *Summary) AtTheEnd() string {
 	}
 	return strings.Join(parts, ", ")
 }
-
-// TargetUse says in words what the target used; "" if its process was not visible.
-func (s *Summary) TargetUse() string {
-	cpu := s.Figure("target.cpu", Scope{})
-	if !cpu.Exists {
-		return ""
-	}
-	return fmt.Sprintf("%s, %s of memory, %s open files at most", cpu.Text, s.Figure("target.rss", Scope{}).Text,
-		s.Figure("target.fds", Scope{}).Text)
-}

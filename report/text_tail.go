@@ -64,6 +64,9 @@ func (t *text) healthy() {
 	}
 	if s := t.s.TargetUse(); s != "" {
 		t.say("  target                    %s", s)
+		for _, l := range flow(t.s.TargetDrops(), t.o.Width-4) {
+			t.say("    %s", Clean(l, 200))
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"time"
+
+	"github.com/flatline-dev/flatline/scenario"
 )
 
 // Trust says how far the numbers of a Result can be trusted.
@@ -66,6 +68,15 @@ func (r *Result) summaryTrust() SummaryTrust {
 	}
 	if len(r.Occurrences) > 0 {
 		facts = append(facts, "faults in force within "+FormatDuration(x.Spread))
+	}
+	if cpu, err := r.Value(scenario.Expect{Metric: "harness.cpu"}); err == nil && cpu.Exists {
+		rss, _ := r.Value(scenario.Expect{Metric: "harness.rss"})
+		of := ""
+		if n := r.Host.CPUs; n > 0 {
+			of = fmt.Sprintf(" of %d", n)
+		}
+		facts = append(facts, fmt.Sprintf("flatline itself used %s%s cores and %s of memory", digits(float64(cpu.Value), 3), of,
+			FormatValue(float64(rss.Value), scenario.Bytes)))
 	}
 	facts = append(facts, "latencies to 3 digits, storms to "+shortDuration(Tick))
 	return SummaryTrust{Facts: facts, Doubts: append([]string{}, x.Doubts...)}

@@ -78,10 +78,17 @@ var families = []family{
 	{"delivery.duplicated", Count, "messages that arrived more than once", false, true, true, nil},
 	{"delivery.reordered", Count, "messages that arrived behind a later one", false, true, true, nil},
 	{"delivery.latency", Seconds, "time from sending a message to its arrival", false, true, true, Percentiles},
-	{"target.cpu", Cores, "mean CPU cores that the target process used", false, false, true, nil},
+	{"target.cpu", Cores, "mean CPU cores that the target process used, with its children if flatline started it", false, false, true, nil},
 	{"target.rss", Bytes, "peak resident memory of the target process", false, false, true, nil},
 	{"target.fds", Count, "peak number of files that the target process had open", false, false, true, nil},
+	{"target.threads", Count, "peak number of threads of the target process", false, false, true, nil},
+	{"target.accept_queue", Count, "most connections seen waiting for accept() at one of the target's listening sockets", false, false, true, nil},
+	{"target.accept_overflows", Count, "times that an accept queue was full, in the whole network namespace of the target", false, false, true, nil},
+	{"target.syn_drops", Count, "connections that the kernel dropped at listening sockets, overflows included, in that namespace", false, false, true, nil},
+	{"target.listener_drops", Count, "the same at the target's own listening sockets alone", false, false, true, nil},
 	{"harness.lag", Seconds, "how late flatline's own timers ran", false, false, true, Percentiles},
+	{"harness.cpu", Cores, "mean CPU cores that flatline itself used", false, false, true, nil},
+	{"harness.rss", Bytes, "peak resident memory of flatline itself", false, false, true, nil},
 }
 
 // Metrics is the metric table, every percentile a row, in the order of the documentation.

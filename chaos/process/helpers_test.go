@@ -51,6 +51,8 @@ func TestMain(m *testing.M) {
 		os.Exit(3)
 	case "mute":
 		select {}
+	case "listens": // with a backlog of so many, and accepts nobody
+		listensMain()
 	case "input": // ends with its standard input
 		fmt.Println("ready", os.Getpid())
 		bufio.NewReader(os.Stdin).ReadString('\n')
@@ -94,6 +96,12 @@ func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.Write(p)
+}
+
+func (s *screen) all() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // ticks are the numbers printed so far; it fails unless they are consecutive since the last start.

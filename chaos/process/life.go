@@ -169,7 +169,7 @@ func (p *Process) bury(l *life, cmd *exec.Cmd, output func()) {
 		l.how = cmd.Wait()
 	}
 	p.mu.Lock()
-	if cpu, _, _, ok := use(l.pid, true); ok {
+	if cpu, ok := spent(l.pid); ok {
 		l.cpu = max(l.cpu, cpu)
 	}
 	syscall.Kill(-l.pid, syscall.SIGKILL)

@@ -5,7 +5,6 @@ package process
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 var (
@@ -52,9 +51,10 @@ func (p *Process) Restart(context.Context) error { return errUnsupported }
 func (p *Process) Wait(context.Context) error { return errUnsupported }
 
 // Usage returns an error on this system.
-func (p *Process) Usage() (cpu time.Duration, rss uint64, fds int, err error) {
-	return 0, 0, 0, errUnsupported
-}
+func (p *Process) Usage() (Use, error) { return Use{}, errUnsupported }
+
+// OwnUsage returns an error on this system.
+func OwnUsage() (Use, error) { return Use{}, errUnsupported }
 
 // Lost never yields anything on this system.
 func (p *Process) Lost() <-chan error { return nil }

@@ -29,6 +29,8 @@ type Process struct {
 
 	starting sync.Mutex // one Restart at a time
 
+	listening listening
+
 	mu    sync.Mutex
 	life  *life
 	ready string        // the line of the first start
@@ -258,7 +260,7 @@ func (p *Process) end(l *life, sig syscall.Signal) error {
 	p.mu.Lock()
 	l.asked = l.asked || !l.ended
 	if !l.ended && l.own {
-		if cpu, _, _, ok := use(l.pid, true); ok {
+		if cpu, ok := spent(l.pid); ok {
 			l.cpu = max(l.cpu, cpu)
 		}
 	}
@@ -317,24 +319,6 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
-// Usage is what the target uses, its whole group if it is ours: user and system time of all lives so far, resident
-// bytes, open file descriptors. While nothing runs it is the time alone. Linux only.
-func (p *Process) Usage() (cpu time.Duration, rss uint64, fds int, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.life
-	if !l.ended {
-		var ok bool
-		if cpu, rss, fds, ok = use(l.pid, l.own); ok {
-			// A child's share falls out of the sum between its end and its parent's wait.
-			l.cpu = max(l.cpu, cpu)
-		} else if !l.own || !usageVisible {
-			return 0, 0, 0, errInvisible
-		}
-	}
-	return p.spent + l.cpu, rss, fds, nil
-}
-
 // Lost yields the reason when the process has ended although nobody asked it to.
 func (p *Process) Lost() <-chan error { return p.lost }
 
@@ -375,8 +359,5 @@ func (p *Process) Close() error {
 	<-l.done
 	return nil
 }
-
-// errInvisible is Usage's error where there is nothing to see.
-var errInvisible = errors.New("not visible on this system")
 
 func (p *Process) guardLost() <-chan struct{} { return p.guard.lost }

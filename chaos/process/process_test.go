@@ -257,29 +257,29 @@ func TestUsage(t *testing.T) {
 	var out screen
 	p := startChild(t, child("ticks", &out))
 	if runtime.GOOS != "linux" {
-		if _, _, _, err := p.Usage(); !errors.Is(err, errInvisible) {
+		if _, err := p.Usage(); !errors.Is(err, errInvisible) {
 			t.Errorf("got %v", err)
 		}
 		return
 	}
 	var samples []time.Duration
 	sample := func() {
-		cpu, rss, fds, err := p.Usage()
-		if err != nil || rss < 1<<16 || fds < 3 {
-			t.Errorf("cpu %v, rss %d, fds %d, %v", cpu, rss, fds, err)
+		u, err := p.Usage()
+		if err != nil || u.RSS < 1<<16 || u.FDs == nil || *u.FDs < 3 || u.Threads == nil || *u.Threads < 2 || u.Netns == nil {
+			t.Fatalf("%+v, %v", u, err)
 		}
-		samples = append(samples, cpu)
+		samples = append(samples, u.CPU)
 	}
 	for range 2 {
 		until(t, "it has used CPU", func() bool { sample(); return samples[len(samples)-1] > samples[0] })
 		if err := p.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		cpu, rss, fds, err := p.Usage()
-		if err != nil || rss != 0 || fds != 0 {
-			t.Errorf("between two lives: rss %d, fds %d, %v", rss, fds, err)
+		u, err := p.Usage()
+		if err != nil || u.RSS != 0 || *u.FDs != 0 || *u.Threads != 0 || u.Listeners != nil || u.Netns != nil {
+			t.Errorf("between two lives: %+v, %v", u, err)
 		}
-		samples = append(samples, cpu)
+		samples = append(samples, u.CPU)
 		if err := p.Restart(context.Background()); err != nil {
 			t.Fatal(err)
 		}

@@ -209,12 +209,9 @@ func (s *session) drive(ctx context.Context, cancel context.CancelCauseFunc, sho
 			}
 		})
 	}
+	s.watchUsage() // counts begin here
+	every(time.Second, s.watchUsage)
 	if s.target.proc != nil {
-		every(time.Second, func() {
-			if cpu, rss, fds, err := s.target.proc.Usage(); err == nil {
-				s.rec.Target(s.clock(), report.TargetSample{CPU: cpu, RSS: rss, FDs: fds})
-			}
-		})
 		watchers.Go(func() { s.watchTarget(watching, cancel) })
 	}
 	var full sync.Once

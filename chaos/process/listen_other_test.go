@@ -1,0 +1,5 @@
+//go:build darwin
+
+package process
+
+func listensMain() {}
