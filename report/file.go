@@ -24,17 +24,23 @@ func (r *Result) WriteFile(path string) (err error) {
 			err = fmt.Errorf("write result %s: %w", path, err)
 		}
 	}()
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return ReplaceFile(path, append(b, '\n'))
+}
+
+// ReplaceFile writes a regular file in one step: a reader sees the old text or the new one, and a crash or a full disk leaves
+// the old one. A symbolic link stays, what it names is replaced.
+func ReplaceFile(path string, text []byte) (err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // the link stays, what it names is replaced
+		path = real
 	}
 	if is, err := os.Stat(path); err == nil && is.IsDir() {
 		return errors.New("that is a directory")
 	} else if err == nil && !is.Mode().IsRegular() {
 		return errors.New("that is no regular file, and it would be replaced by one")
-	}
-	b, err := json.Marshal(r)
-	if err != nil {
-		return err
 	}
 	// A new file beside the target, so that the rename stays within one file system.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
@@ -47,7 +53,7 @@ func (r *Result) WriteFile(path string) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if _, err = f.Write(append(b, '\n')); err != nil {
+	if _, err = f.Write(text); err != nil {
 		return err
 	}
 	if err = f.Chmod(0o644); err != nil {

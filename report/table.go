@@ -76,13 +76,13 @@ func flow(parts []string, width int) (lines []string) {
 			lines[n-1] += "; " + p
 			continue
 		}
-		lines = append(lines, wrap(p, width)...)
+		lines = append(lines, Wrap(p, width)...)
 	}
 	return lines
 }
 
-// wrap breaks text at spaces.
-func wrap(s string, width int) (lines []string) {
+// Wrap breaks text at spaces into lines of at most width characters, as far as its words allow.
+func Wrap(s string, width int) (lines []string) {
 	for _, w := range strings.Fields(s) {
 		if n := len(lines); n > 0 && utf8.RuneCountInString(lines[n-1])+1+utf8.RuneCountInString(w) <= width {
 			lines[n-1] += " " + w

@@ -92,7 +92,7 @@ func (t *text) headline() string {
 func (t *text) head() {
 	r := t.r
 	t.say("%s  %s", t.paint(bold, Clean(r.Plan.Name, 60)), t.paint(faint, fmt.Sprintf("seed %d", r.Plan.Seed)))
-	for _, l := range wrap(Clean(t.s.Intent, 400), t.o.Width) {
+	for _, l := range Wrap(Clean(t.s.Intent, 400), t.o.Width) {
 		t.say("%s", l)
 	}
 	facts := []string{plural64(int64(r.Plan.Clients), "client"), t.s.Ran()}
@@ -105,7 +105,7 @@ func (t *text) head() {
 	if !r.Started.IsZero() {
 		facts = append(facts, r.Started.UTC().Format("2006-01-02 15:04:05Z"))
 	}
-	for _, l := range wrap(strings.Join(facts, ", "), t.o.Width) {
+	for _, l := range Wrap(strings.Join(facts, ", "), t.o.Width) {
 		t.say("%s", l)
 	}
 	t.say("\n%s", t.headline())
@@ -150,7 +150,7 @@ func (t *text) noticed() {
 			}
 		}
 		if f.All.Fate != "" {
-			for _, l := range wrap(Clean(f.All.Fate, 300), t.o.Width-4) {
+			for _, l := range Wrap(Clean(f.All.Fate, 300), t.o.Width-4) {
 				tb.Line("    " + l)
 			}
 		}

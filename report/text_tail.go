@@ -76,7 +76,7 @@ func (t *text) trust() {
 		t.say("  %s", l)
 	}
 	for _, d := range t.s.Trust.Doubts {
-		for i, l := range wrap(Clean(d, 300), t.o.Width-4) {
+		for i, l := range Wrap(Clean(d, 300), t.o.Width-4) {
 			mark := t.paint(yellow, "!")
 			if i > 0 {
 				mark = " "
@@ -109,7 +109,7 @@ func (t *text) expectations() {
 		s := Clean(o.Text, 60)
 		t.say("  %s  %s%s  %s", t.paint(style, mark), s, strings.Repeat(" ", max(width-utf8.RuneCountInString(s), 0)), o.Figure.Text)
 		if o.Note != "" {
-			for _, l := range wrap(Clean(o.Note, 300), t.o.Width-8) {
+			for _, l := range Wrap(Clean(o.Note, 300), t.o.Width-8) {
 				t.say("        %s", l)
 			}
 		}
@@ -120,7 +120,7 @@ func (t *text) foot() {
 	t.say("\n%s", t.headline())
 	for _, reason := range t.r.Verdict.Reasons {
 		if t.r.Status == Complete {
-			for _, l := range wrap(Clean(reason, 300), t.o.Width-2) {
+			for _, l := range Wrap(Clean(reason, 300), t.o.Width-2) {
 				t.say("  %s", l)
 			}
 		}
