@@ -34,15 +34,30 @@ func (s *Set) Len() int {
 
 // All calls yield for each client in ascending order until it returns false.
 func (s *Set) All(yield func(int) bool) {
-	if s == nil {
-		return
+	if s != nil {
+		s.Within(0, 64*len(s.words))(yield)
 	}
-	for w, word := range s.words {
-		for word != 0 {
-			if !yield(w*64 + bits.TrailingZeros64(word)) {
-				return
+}
+
+// Within is All for the clients of [lo, hi). It costs nothing for those outside.
+func (s *Set) Within(lo, hi int) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		if s == nil {
+			return
+		}
+		lo, hi := max(lo, 0), min(hi, 64*len(s.words))
+		for w := lo / 64; w*64 < hi; w++ {
+			word := s.words[w]
+			if w == lo/64 {
+				word &= ^uint64(0) << (lo % 64)
 			}
-			word &= word - 1
+			for word != 0 {
+				i := w*64 + bits.TrailingZeros64(word)
+				if i >= hi || !yield(i) {
+					return
+				}
+				word &= word - 1
+			}
 		}
 	}
 }

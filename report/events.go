@@ -12,7 +12,7 @@ func (r *Recorder) Attempt(now time.Duration, id int, epoch uint32) {
 		return
 	}
 	defer r.mu.Unlock()
-	c := &r.clients[id]
+	c := r.client(id)
 	s := r.second(now)
 	s.attempts++
 	r.cell(now, c.group).Attempts++
@@ -35,7 +35,7 @@ func (r *Recorder) TCPConnected(now time.Duration, id int, _ uint32, took time.D
 		return
 	}
 	defer r.mu.Unlock()
-	g := r.cell(now, r.clients[id].group)
+	g := r.cell(now, r.client(id).group)
 	if g.TCP == nil {
 		g.TCP = &Hist{}
 	}
@@ -58,10 +58,10 @@ func (r *Recorder) Output(now time.Duration, id int, o *heartbeat.Output) {
 		return
 	}
 	defer r.mu.Unlock()
-	c := &r.clients[id]
+	c := r.client(id)
 	switch o.Kind {
 	case heartbeat.Send:
-		r.cell(now, c.group).Sent++
+		r.segments.flow(now, c.group).sent++
 	case heartbeat.Replied:
 		r.replied(now, c, o)
 	case heartbeat.Unanswered:
@@ -84,23 +84,24 @@ func (r *Recorder) Output(now time.Duration, id int, o *heartbeat.Output) {
 }
 
 func (r *Recorder) replied(now time.Duration, c *client, o *heartbeat.Output) {
-	g := r.cell(now, c.group)
-	if g.RTT == nil {
-		g.RTT = &Hist{}
-	}
-	g.RTT.Record(o.Dur)
+	r.segments.roundTrips(r.segments.index(now), c.group, o.Dur, 1)
 	s := r.second(now)
+	r.coarse(s)[coarseIndex(o.Dur)]++
+	s.rttMax = max(s.rttMax, o.Dur)
+	if c.head >= 0 {
+		r.provedAlive(now, c, o.Due)
+	}
+}
+
+// coarse is the second's histogram of round trips.
+func (r *Recorder) coarse(s *second) *coarseCounts {
 	if s.rtt == nil {
 		if len(r.pool) == 0 {
 			r.pool = make([]coarseCounts, 16)
 		}
 		s.rtt, r.pool = &r.pool[0], r.pool[1:]
 	}
-	s.rtt[coarseIndex(o.Dur)]++
-	s.rttMax = max(s.rttMax, o.Dur)
-	if c.head >= 0 {
-		r.provedAlive(now, c, o.Due)
-	}
+	return s.rtt
 }
 
 func (r *Recorder) opened(now time.Duration, id int, c *client, epoch uint32) {
@@ -137,7 +138,7 @@ func (r *Recorder) opened(now time.Duration, id int, c *client, epoch uint32) {
 		g.Open.Add(now, 1)
 	}
 	if c.flags&isOpen == 0 || c.sick > 0 {
-		r.segments.healthy(now, c.group, &g.healthy, +1)
+		r.segments.healthy(now, c.group, +1)
 	}
 	c.flags |= isOpen | wasOpen
 	c.epoch, c.openedAt, c.sick = epoch, now, 0
@@ -151,7 +152,7 @@ func (r *Recorder) dead(now time.Duration, id int, c *client, o *heartbeat.Outpu
 	if newest {
 		g.Open.Add(now, -1)
 		if c.sick == 0 {
-			r.segments.healthy(now, c.group, &g.healthy, -1)
+			r.segments.healthy(now, c.group, -1)
 		}
 		c.flags &^= isOpen
 		c.sick = 0
@@ -195,7 +196,7 @@ func (r *Recorder) State(now time.Duration, id int, s heartbeat.State) {
 		return
 	}
 	defer r.mu.Unlock()
-	c := &r.clients[id]
+	c := r.client(id)
 	was := heartbeat.State(c.state)
 	if was == s || s >= heartbeat.NumStates {
 		return
@@ -209,7 +210,7 @@ func (r *Recorder) State(now time.Duration, id int, s heartbeat.State) {
 	if s == heartbeat.Stopped {
 		// The end of the run is not a death: the level of open clients stays, the exposures are censored.
 		if c.flags&isOpen != 0 && c.sick == 0 {
-			r.segments.healthy(now, c.group, &r.groups[c.group].healthy, -1)
+			r.segments.healthy(now, c.group, -1)
 		}
 		c.flags &^= isOpen
 		for i := c.head; i >= 0; i = r.exposed.get(i).next {

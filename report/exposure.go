@@ -163,7 +163,7 @@ func produces(f *chaos.Fault, c heartbeat.Cause) bool {
 
 // expose notes that the client's open connection is hit at t0.
 func (r *Recorder) expose(t0 time.Duration, id int, occ int32) {
-	c := &r.clients[id]
+	c := r.client(id)
 	i := r.exposed.add(exposure{t0: t0, deadAt: never, backAt: never, closedAt: never, client: int32(id), occ: occ,
 		epoch: c.epoch, next: c.head})
 	c.head = i
@@ -174,17 +174,17 @@ func (r *Recorder) expose(t0 time.Duration, id int, occ int32) {
 		o.ranges = append(o.ranges, [2]int32{i, i + 1})
 	}
 	if c.sick == 0 {
-		r.segments.healthy(t0, c.group, &r.groups[c.group].healthy, -1)
+		r.segments.healthy(t0, c.group, -1)
 	}
 	c.sick++
 }
 
 // relieve notes that the fault of an exposure is over for its connection, if that still is the client's.
 func (r *Recorder) relieve(now time.Duration, e *exposure, to exposureState) {
-	c := &r.clients[e.client]
+	c := r.client(int(e.client))
 	if e.state == active && e.deadAt < 0 && e.closedAt < 0 && c.flags&isOpen != 0 && c.epoch == e.epoch && c.sick > 0 {
 		if c.sick--; c.sick == 0 {
-			r.segments.healthy(now, c.group, &r.groups[c.group].healthy, +1)
+			r.segments.healthy(now, c.group, +1)
 		}
 	}
 	e.state = to

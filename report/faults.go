@@ -34,11 +34,8 @@ func (r *Recorder) FaultBegan(now time.Duration, occ int) {
 	if !o.severs || o.fault.Kind == chaos.IdleCut {
 		return
 	}
-	for id := range o.victims.All {
-		if id >= len(r.clients) {
-			break
-		}
-		switch c := &r.clients[id]; {
+	for id := range o.victims.Within(r.first, r.first+len(r.clients)) {
+		switch c := r.client(id); {
 		case c.flags&isMine == 0:
 		case c.flags&isOpen != 0 && c.openedAt <= now:
 			r.expose(now, id, int32(occ))
@@ -137,9 +134,8 @@ func (r *Recorder) PathCut(now time.Duration, id, occ int) {
 		return
 	}
 	defer r.mu.Unlock()
-	o := r.occ(occ)
-	if o == nil || id < 0 || id >= len(r.clients) || r.clients[id].flags&isOpen == 0 ||
-		r.exposedTo(&r.clients[id], int32(occ), r.clients[id].epoch) {
+	o, c := r.occ(occ), r.client(id)
+	if o == nil || c == nil || c.flags&isOpen == 0 || r.exposedTo(c, int32(occ), c.epoch) {
 		return
 	}
 	r.expose(now, id, int32(occ))
@@ -160,10 +156,10 @@ func (r *Recorder) ZombieBegan(now time.Duration, id int) {
 		return
 	}
 	defer r.mu.Unlock()
-	if id < 0 || id >= len(r.clients) {
+	c := r.client(id)
+	if c == nil {
 		return
 	}
-	c := &r.clients[id]
 	z := zombie{t0: now, began: now, occ: -1, next: c.zombie, open: c.flags&isOpen != 0}
 	if !z.open && c.lastOcc >= 0 {
 		z.occ, z.t0 = c.lastOcc, c.lastT0
@@ -211,10 +207,10 @@ func (r *Recorder) ZombieEnded(now time.Duration, id int, reaped bool) {
 		return
 	}
 	defer r.mu.Unlock()
-	if id < 0 || id >= len(r.clients) || r.clients[id].zombie < 0 {
+	c := r.client(id)
+	if c == nil || c.zombie < 0 {
 		return
 	}
-	c := &r.clients[id]
 	link := &c.zombie
 	for r.zombies[*link].next >= 0 {
 		link = &r.zombies[*link].next

@@ -19,6 +19,9 @@ type Options struct {
 	Host    Host       // see LocalHost
 	Target  string     // what the clients really connected to; "": the plan's URL
 	Clients *chaos.Set // the clients that this process drives; nil: all (an agent drives a part)
+
+	first, count int       // the range of clients that a part of a run has; 0, 0: all
+	info         *PlanInfo // the plan's, where many parts share it
 }
 
 const never = time.Duration(-1)
@@ -32,7 +35,8 @@ type Recorder struct {
 	info PlanInfo
 
 	mu       sync.Mutex
-	clients  []client
+	first    int      // number of clients[0]
+	clients  []client // of the plan, or of the part that this recorder has
 	groups   []groupState
 	occs     []occState
 	exposed  slab
@@ -76,7 +80,6 @@ const (
 
 type groupState struct {
 	GroupTotal
-	healthy int64 // clients open and untouched by a severing fault
 	settle  time.Duration
 	suspect time.Duration // lag from which a timeout death is doubtful
 }
@@ -92,13 +95,23 @@ type liveCounts struct{ detections, falsePositives int64 }
 
 // NewRecorder makes a Recorder for one run of the plan.
 func NewRecorder(plan *scenario.Plan, opts Options) *Recorder {
-	r := &Recorder{plan: plan, opts: opts, info: planInfo(plan, &opts), freeZomb: -1, over: never}
-	r.clients = make([]client, plan.Clients)
-	for i := range r.clients {
-		r.clients[i] = client{attemptAt: never, openedAt: never, mistakeAt: never, head: -1, loss: -1, zombie: -1,
+	r := &Recorder{plan: plan, opts: opts, first: opts.first, freeZomb: -1, over: never}
+	if opts.info != nil {
+		r.info = *opts.info
+	} else {
+		r.info = planInfo(plan, &opts)
+	}
+	n := plan.Clients
+	if opts.count > 0 {
+		n = opts.count
+	}
+	r.clients = make([]client, n)
+	for k := range r.clients {
+		i := r.first + k
+		r.clients[k] = client{attemptAt: never, openedAt: never, mistakeAt: never, head: -1, loss: -1, zombie: -1,
 			lastOcc: -1, lastT0: never, group: uint16(plan.GroupIndex(i))}
 		if opts.Clients == nil || opts.Clients.Has(i) {
-			r.clients[i].flags = isMine
+			r.clients[k].flags = isMine
 			r.states[heartbeat.Idle]++
 		}
 	}
@@ -158,6 +171,14 @@ func (r *Recorder) second(now time.Duration) *second {
 
 // maxSeconds is a week; later events count in the last second.
 const maxSeconds = 7 * 24 * 3600
+
+// client is the memory of a client by its number; nil if it is none of this recorder's.
+func (r *Recorder) client(id int) *client {
+	if i := id - r.first; i >= 0 && i < len(r.clients) {
+		return &r.clients[i]
+	}
+	return nil
+}
 
 // cell returns the segment's counters for the group of a client at now.
 func (r *Recorder) cell(now time.Duration, group uint16) *SegmentGroup {

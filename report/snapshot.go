@@ -15,6 +15,8 @@ type SnapshotOptions struct {
 	Interrupted bool   // the user ended it early
 	TargetLost  bool   // the target could not be reached, or ended
 	Reason      string // why it is not complete, for the reader
+
+	part bool // it is merged with others before it is judged
 }
 
 // Snapshot makes a Result of what was recorded up to now, or up to the end of the run, with its verdict. It may be called at any time and from any
@@ -38,7 +40,7 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 	}
 	over := opt.Final || opt.Interrupted || opt.TargetLost
 	r.lock(now)
-	res.Segments = r.segments.snapshot(now, func(g int) int64 { return r.groups[g].healthy })
+	res.Segments = r.segments.snapshot(now)
 	res.Series = r.series(now)
 	res.Target = append([]TargetUse(nil), r.target.series...)
 	res.Harness = append([]TargetUse(nil), r.harness.series...)
@@ -51,7 +53,7 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 	}
 	for i := range r.clients {
 		c := &r.clients[i]
-		if c.flags&(isMine|wasOpen) == isMine && (c.flags&wasDialled != 0 || r.plan.Start(i) <= now) {
+		if c.flags&(isMine|wasOpen) == isMine && (c.flags&wasDialled != 0 || r.plan.Start(r.first+i) <= now) {
 			res.Groups[c.group].NeverOpened++
 		}
 	}
@@ -62,10 +64,9 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 		res.Occurrences[i] = r.occurrence(i, now, over)
 		r.mu.Unlock()
 	}
-	for i := range res.Plan.Expect {
-		res.Outcomes = append(res.Outcomes, res.evaluate(res.Plan.Expect[i]))
+	if !opt.part {
+		res.Judge()
 	}
-	res.Verdict = res.verdict()
 	return res
 }
 
@@ -108,7 +109,7 @@ func (r *Recorder) verdictOf(e *exposure, o *occState, now time.Duration, over b
 		seen = e.closedAt
 	}
 	ended := end <= seen
-	_, hi, bounded := r.plan.Groups[r.clients[e.client].group].Config.Bounds(0)
+	_, hi, bounded := r.plan.Groups[r.client(int(e.client)).group].Config.Bounds(0)
 	if o.fault.Kind == chaos.Suspend {
 		switch {
 		case !ended:
@@ -146,7 +147,7 @@ func (r *Recorder) occurrence(i int, now time.Duration, over bool) Occurrence {
 	for _, rg := range o.ranges {
 		for k := rg[0]; k < rg[1]; k++ {
 			e := r.exposed.get(k)
-			g := group(r.clients[e.client].group)
+			g := group(r.client(int(e.client)).group)
 			if e.state == void {
 				g.Absent++
 				continue

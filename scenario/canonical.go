@@ -213,7 +213,7 @@ func (p *Plan) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &j); err != nil {
 		return err
 	}
-	f := &File{path: "plan"}
+	f := &File{path: "plan", simulated: true}
 	d, problems := parseInto("plan", j.Scenario, f)
 	if len(problems) > 0 {
 		return fmt.Errorf("plan: %w", problems.err())

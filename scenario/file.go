@@ -14,7 +14,9 @@ type File struct {
 	path   string
 	source string
 	intent string
-	d      *decoder // positions and what is already known to be wrong; nil for a File made by hand
+	// simulated: more clients than any machine has sockets for are meant, see [Plan.Scaled].
+	simulated bool
+	d         *decoder // positions and what is already known to be wrong; nil for a File made by hand
 }
 
 // FileLine is one expectation as written.
@@ -46,7 +48,7 @@ type FileServe struct {
 // FileGroup is one group of clients as written: a profile with overrides beside it.
 type FileGroup struct {
 	Group   string    `yaml:"group" doc:"Name of the group, for selectors and expectations." default:"clients, when it is the only group"`
-	Count   int       `yaml:"count" required:"true" hint:"count: 1000" min:"1" max:"1000000" doc:"How many clients."`
+	Count   int       `yaml:"count" required:"true" hint:"count: 1000" min:"1" max:"100000000" doc:"How many clients."`
 	Ramp    *Ramp     `yaml:"ramp" doc:"The clients connect evenly over this time, or at this rate (500/s)." default:"one heartbeat interval, so that the clients' phases are uniform"`
 	Delay   *Duration `yaml:"delay" doc:"The group begins this long after the run's start." default:"0s"`
 	Profile string    `yaml:"profile" doc:"A named client of the real world, see flatline profiles. Without one, beat says what the client does."`

@@ -104,8 +104,8 @@ func (c *checker) groups(f *File, p *Plan) {
 		p.Clients += g.Count
 		p.Groups = append(p.Groups, g)
 	}
-	if p.Clients > maxClients {
-		c.report("clients", fmt.Sprintf("at most %d; run several flatlines beside each other", maxClients), "%d clients are too many", p.Clients)
+	if p.Clients > maxClients && !(f.simulated && p.Clients <= MaxSimulated) {
+		c.report("clients", fmt.Sprintf("at most %d; run several flatlines beside each other, or simulate more with flatline sim --clients", maxClients), "%d clients are too many", p.Clients)
 	}
 }
 

@@ -68,18 +68,21 @@ func fileName(name string) string {
 }
 
 // command is the line that repeats the run.
-func (o *outputFlags) command(verb string, plan *scenario.Plan) string {
+func (o *outputFlags) command(verb string, plan *scenario.Plan, flags ...string) string {
 	engine := ""
 	if plan.Engine != "auto" {
 		engine = " --engine " + plan.Engine
+	}
+	for _, f := range flags {
+		engine += " " + f
 	}
 	return fmt.Sprintf("flatline %s --seed %d%s %s", verb, plan.Seed, engine, quote(plan.Path))
 }
 
 // about is what a Result says of the run beside what was measured.
-func (o *outputFlags) about(verb, driver string, plan *scenario.Plan, target string) report.Options {
+func (o *outputFlags) about(verb, driver string, plan *scenario.Plan, target string, flags ...string) report.Options {
 	return report.Options{
-		Tool: "flatline " + version(), Driver: driver, Command: o.command(verb, plan), Started: time.Now(),
+		Tool: "flatline " + version(), Driver: driver, Command: o.command(verb, plan, flags...), Started: time.Now(),
 		Host: report.LocalHost(), Target: target,
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flatline-dev/flatline/internal/sim"
-	"github.com/flatline-dev/flatline/report"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
@@ -18,6 +17,8 @@ func (a *app) simCommand() *cobra.Command {
 		flags  scenarioFlags
 		output outputFlags
 		rtt    time.Duration
+		scale  int
+		work   int
 		quiet  bool
 	)
 	cmd := &cobra.Command{
@@ -31,6 +32,9 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 			if rtt < 0 {
 				return usageError(errors.New("--rtt must not be negative"))
 			}
+			if work < 0 {
+				return usageError(hint(errors.New("--workers must not be negative"), "0 is one for each CPU"))
+			}
 			if err := output.check(); err != nil {
 				return err
 			}
@@ -38,30 +42,47 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 			if err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("clients") {
+				if plan, err = plan.Scaled(scale); err != nil {
+					return usageError(hint(fmt.Errorf("--clients: %w", err), fmt.Sprintf("at least one for each group, at most %d", scenario.MaxSimulated)))
+				}
+			}
 			if !quiet {
 				fmt.Fprint(a.stderr, printable(plan.String()))
 			}
-			return a.simulate(cmd.Context(), plan, rtt, &output)
+			about := output.about("sim", "sim", plan, plan.Target.URL, changed(cmd, "clients", "rtt")...)
+			return a.simulate(cmd.Context(), plan, sim.Many{Model: sim.Model{Latency: rtt / 2}, Workers: work, Report: about}, &output)
 		},
 	}
 	flags.add(cmd)
 	output.add(cmd)
 	cmd.Flags().DurationVar(&rtt, "rtt", 200*time.Microsecond, "round-trip time of the modelled path")
+	cmd.Flags().IntVar(&scale, "clients", 0, "scale the scenario to `N` clients in all; groups keep their shares (at most 100 million)")
+	cmd.Flags().IntVar(&work, "workers", 0, "simulate on `N` cores; 0 is all of them. The Result is the same for any number")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not print the plan on standard error")
 	return cmd
 }
 
-func (a *app) simulate(ctx context.Context, plan *scenario.Plan, rtt time.Duration, o *outputFlags) error {
+func (a *app) simulate(ctx context.Context, plan *scenario.Plan, o sim.Many, out *outputFlags) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer a.onInterrupt(cancel)()
-	rec := report.NewRecorder(plan, o.about("sim", "sim", plan, plan.Target.URL))
-	err := sim.Run(ctx, plan, sim.Options{Sink: rec, Model: sim.Model{Latency: rtt / 2}})
-	end := report.SnapshotOptions{Final: true}
-	if context.Cause(ctx) == errInterrupted {
-		end.Interrupted, end.Reason = true, "interrupted by the user"
-	} else if err != nil {
+	res, err := sim.Simulate(ctx, plan, o)
+	switch {
+	case err != nil && context.Cause(ctx) == errInterrupted:
+		return exitWith(exitInterrupted) // nothing to report yet
+	case err != nil:
 		return cannotRun(err)
 	}
-	return a.finish(rec.Snapshot(plan.Duration, end), o, o.path(plan))
+	return a.finish(res, out, out.path(plan))
+}
+
+// changed lists the flags among names that were given, as they would be written again.
+func changed(cmd *cobra.Command, names ...string) (args []string) {
+	for _, name := range names {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			args = append(args, "--"+name+" "+quote(f.Value.String()))
+		}
+	}
+	return args
 }

@@ -9,10 +9,13 @@ import (
 // client is one machine and what the driver keeps for it.
 type client struct {
 	machine heartbeat.Machine
-	timer   time.Duration // the earliest evTimer in the heap; heartbeat.None: there is none
+	timer   time.Duration // what its evTimer is there for; heartbeat.None: there is none
 	path    *path         // nil until a fault touches it
 	device  *device       // nil until a suspend touches it
+	events  int32         // its list in the queues; -1: empty
 	conns   int32         // the newest first; -1: none
+	group   uint16
+	waits   uint16 // handshakes of it that wait at the desk
 	state   heartbeat.State
 	started bool
 }
@@ -23,9 +26,12 @@ type device struct {
 	queue []event // what came in while it slept, in order
 }
 
+// touches reports whether the device does anything to what it runs.
+func (d *device) touches() bool { return d != nil && (d.Asleep() || d.Wakeup(1) != 1) }
+
 func (c *client) asleep() bool { return c.device != nil && c.device.Asleep() }
 
-func (s *sim) start(id int32) {
+func (s *shard) start(id int32) {
 	if c := &s.clients[id]; !c.started && !c.asleep() {
 		c.started = true
 		s.step(id, heartbeat.Input{Kind: heartbeat.Start})
@@ -33,7 +39,7 @@ func (s *sim) start(id int32) {
 }
 
 // step runs the machine, carries out and notes what it says, and arms its next deadline.
-func (s *sim) step(id int32, in heartbeat.Input) {
+func (s *shard) step(id int32, in heartbeat.Input) {
 	c := &s.clients[id]
 	for {
 		out := c.machine.Step(s.now, in, s.scratch[:0])
@@ -51,14 +57,14 @@ func (s *sim) step(id int32, in heartbeat.Input) {
 	}
 	if st := c.machine.State(); st != c.state {
 		c.state = st
-		s.sink.State(s.now, int(id), st)
+		s.sink.State(s.now, s.number(id), st)
 	}
 	s.arm(id)
 }
 
 // output notes what the machine says and carries it out. It is false if a write failed.
-func (s *sim) output(id int32, o *heartbeat.Output) bool {
-	s.sink.Output(s.now, int(id), o)
+func (s *shard) output(id int32, o *heartbeat.Output) bool {
+	s.sink.Output(s.now, s.number(id), o)
 	switch o.Kind {
 	case heartbeat.Dial:
 		s.dial(id, o.Epoch)
@@ -94,21 +100,23 @@ func (c *client) deadline() time.Duration {
 	return at
 }
 
-// arm makes sure that an event comes no later than the deadline. A deadline that moves back leaves its old event where
-// it is: that one will find nothing to do and arm again.
-func (s *sim) arm(id int32) {
+// arm keeps the client's timer at the machine's deadline.
+func (s *shard) arm(id int32) {
 	c := &s.clients[id]
-	if at := c.deadline(); at < c.timer {
-		c.timer = at
-		s.push(max(at, s.now), event{kind: evTimer, client: id, conn: -1})
+	at := c.deadline()
+	if at == c.timer {
+		return
+	}
+	if c.timer < heartbeat.None {
+		s.events.drop(&c.events)
+	}
+	if c.timer = at; at < heartbeat.None {
+		s.pushClient(id, event{at: max(at, s.now), kind: evTimer, conn: -1})
 	}
 }
 
-func (s *sim) timer(id int32, at time.Duration) {
+func (s *shard) timer(id int32) {
 	c := &s.clients[id]
-	if at < c.timer || c.timer == heartbeat.None { // an earlier event did its work
-		return
-	}
 	c.timer = heartbeat.None
 	if tick := c.deadline(); tick <= s.now {
 		s.step(id, heartbeat.Input{Kind: heartbeat.Deadline, Tick: tick})
@@ -118,20 +126,20 @@ func (s *sim) timer(id int32, at time.Duration) {
 }
 
 // sleep freezes the client: no timer fires and nothing that arrives is seen until wake.
-func (s *sim) sleep(id int32) {
+func (s *shard) sleep(id int32) {
 	if s.deviceOf(id).Sleep() {
 		s.step(id, heartbeat.Input{Kind: heartbeat.Suspend})
 	}
 }
 
 // wake lets overdue timers fire first and then what waited.
-func (s *sim) wake(id int32) {
+func (s *shard) wake(id int32) {
 	c := &s.clients[id]
 	if !s.deviceOf(id).Wake() {
 		return
 	}
 	s.step(id, heartbeat.Input{Kind: heartbeat.Resume})
-	if s.plan.Start(int(id)) <= s.now {
+	if s.plan.Start(s.number(id)) <= s.now {
 		s.start(id)
 	}
 	queue := c.device.queue
@@ -145,7 +153,7 @@ func (s *sim) wake(id int32) {
 }
 
 // throttle limits the client's timers to multiples of grid, or ends that.
-func (s *sim) throttle(id int32, grid time.Duration, on bool) {
+func (s *shard) throttle(id int32, grid time.Duration, on bool) {
 	if d := s.deviceOf(id); on {
 		d.Throttle(grid)
 	} else {
@@ -154,7 +162,7 @@ func (s *sim) throttle(id int32, grid time.Duration, on bool) {
 	s.arm(id)
 }
 
-func (s *sim) deviceOf(id int32) *device {
+func (s *shard) deviceOf(id int32) *device {
 	c := &s.clients[id]
 	if c.device == nil {
 		c.device = &device{}
@@ -163,13 +171,13 @@ func (s *sim) deviceOf(id int32) *device {
 }
 
 // stop says goodbye for good, at the end of the run.
-func (s *sim) stop(id int32) {
+func (s *shard) stop(id int32) {
 	s.step(id, heartbeat.Input{Kind: heartbeat.Stop})
 }
 
 // deliver hands the client's program what its kernel has for it: a failed attempt or a frame. A device that sleeps
 // sees it when it wakes.
-func (s *sim) deliver(e *event) {
+func (s *shard) deliver(e *event) {
 	x := s.conns.at(e.conn)
 	c := &s.clients[x.client]
 	if x.left {
@@ -189,7 +197,7 @@ func (s *sim) deliver(e *event) {
 }
 
 // receive is the client's WebSocket library reading one unit.
-func (s *sim) receive(i int32, f frame) {
+func (s *shard) receive(i int32, f frame) {
 	x := s.conns.at(i)
 	id, epoch := x.client, x.epoch
 	switch f.wire {
@@ -214,7 +222,7 @@ func (s *sim) receive(i int32, f frame) {
 }
 
 // lose ends a connection or an attempt from outside of the machine.
-func (s *sim) lose(i int32, cause heartbeat.Cause, code uint16) {
+func (s *shard) lose(i int32, cause heartbeat.Cause, code uint16) {
 	x := s.conns.at(i)
 	in := heartbeat.Input{Kind: heartbeat.Closed, Epoch: x.epoch, Cause: cause, Code: code}
 	if !x.open {

@@ -91,7 +91,7 @@ func (s *conns) tidy(i int32) {
 }
 
 // link puts a new connection in front of the client's list.
-func (s *sim) link(client int32, epoch uint32) int32 {
+func (s *shard) link(client int32, epoch uint32) int32 {
 	i := s.conns.get()
 	c := &s.clients[client]
 	*s.conns.at(i) = conn{client: client, next: c.conns, epoch: epoch, dialed: s.now, listed: true, used: true}
@@ -99,7 +99,7 @@ func (s *sim) link(client int32, epoch uint32) int32 {
 	return i
 }
 
-func (s *sim) unlink(i int32) {
+func (s *shard) unlink(i int32) {
 	x := s.conns.at(i)
 	if !x.listed {
 		return
@@ -115,7 +115,7 @@ func (s *sim) unlink(i int32) {
 }
 
 // find is the client's present connection of that epoch, or -1.
-func (s *sim) find(client int32, epoch uint32) int32 {
+func (s *shard) find(client int32, epoch uint32) int32 {
 	i := s.clients[client].conns
 	for i >= 0 {
 		x := s.conns.at(i)
@@ -129,7 +129,7 @@ func (s *sim) find(client int32, epoch uint32) int32 {
 
 // each calls f for the client's connections, newest first. f may end any of them and begin others, which it is not
 // called for.
-func (s *sim) each(client int32, f func(i int32, x *conn)) {
+func (s *shard) each(client int32, f func(i int32, x *conn)) {
 	var few [8]told
 	all := few[:0]
 	for i := s.clients[client].conns; i >= 0; i = s.conns.at(i).next {

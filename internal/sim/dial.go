@@ -12,18 +12,18 @@ var synAt = [...]time.Duration{0, 1 * time.Second, 3 * time.Second, 7 * time.Sec
 	63 * time.Second, 127 * time.Second}
 
 // dial begins attempt epoch.
-func (s *sim) dial(client int32, epoch uint32) {
+func (s *shard) dial(client int32, epoch uint32) {
 	i := s.link(client, epoch)
-	s.sink.Attempt(s.now, int(client), epoch)
+	s.sink.Attempt(s.now, s.number(client), epoch)
 	s.syn(i)
 }
 
-func (s *sim) fail(i int32, after time.Duration, cause heartbeat.Cause) {
+func (s *shard) fail(i int32, after time.Duration, cause heartbeat.Cause) {
 	s.push(s.now+after, event{kind: evFail, conn: i, frame: frame{code: uint16(cause)}})
 }
 
 // syn sends the next SYN, or gives the attempt up. A slow path makes it later by one crossing in each direction.
-func (s *sim) syn(i int32) {
+func (s *shard) syn(i int32) {
 	x := s.conns.at(i)
 	if x.left {
 		return
@@ -48,7 +48,7 @@ func (s *sim) syn(i int32) {
 }
 
 // retry schedules the kernel's next SYN.
-func (s *sim) retry(i int32) {
+func (s *shard) retry(i int32) {
 	x := s.conns.at(i)
 	for _, after := range synAt {
 		if x.dialed+after > s.now {
@@ -59,7 +59,7 @@ func (s *sim) retry(i int32) {
 }
 
 // synDue is a SYN that has passed the slow part of the path.
-func (s *sim) synDue(i int32) {
+func (s *shard) synDue(i int32) {
 	x := s.conns.at(i)
 	switch {
 	case x.left:
@@ -71,7 +71,7 @@ func (s *sim) synDue(i int32) {
 }
 
 // connected is the SYN-ACK at the client's kernel: the upgrade request leaves.
-func (s *sim) connected(i int32) {
+func (s *shard) connected(i int32) {
 	x := s.conns.at(i)
 	if x.left { // the kernel answers with a RST
 		x.server = sClosed
@@ -79,7 +79,7 @@ func (s *sim) connected(i int32) {
 	}
 	x.tcp = true
 	x.active = s.now
-	s.sink.TCPConnected(s.now, int(x.client), x.epoch, s.now-x.dialed)
+	s.sink.TCPConnected(s.now, s.number(x.client), x.epoch, s.now-x.dialed)
 	if p := s.clients[x.client].path; p != nil {
 		for _, c := range p.cuts {
 			s.awaitCut(i, c)

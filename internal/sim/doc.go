@@ -2,9 +2,16 @@
 // modelled network and server in place of real ones. Ten minutes of a storm take a second, and the same seed gives the
 // same run to the nanosecond.
 //
-// Events wait in one heap ordered by (time, sequence): what was scheduled first happens first at one instant, faults
-// before clients. The pieces know little of each other: client (machine, timers, device), path (what faults do to one
-// client's frames), server (the target), and the faults, which only set and clear what path, device and server look at.
+// Clients meet nowhere but at faults, which have their moments, and at limits of the server. So nothing orders one
+// client's events against another's: [run] takes each client alone through its own short list of events up to the next
+// moment, where all wait for each other. Only what touches a limit of the server ([desk]: handshake slots, places) is
+// carried out over all clients in the order of (time, client). At one instant faults come before the server's own events,
+// and those before clients. Where nothing can disturb a heartbeat, [heartbeat.Machine.Answered] takes many at once.
+//
+// [Run] tells one Sink. [Simulate] spreads shards of clients over the cores and adds up their records in a fixed order:
+// the Result is the same, byte for byte, for any number of workers. The pieces know little of each other: client
+// (machine, timers, device), path (what faults do to one client's frames), server (the target), and the faults, which
+// only set and clear what path, device and server look at.
 //
 // # What the model says
 //

@@ -17,11 +17,11 @@ type told struct {
 
 // drain lets the server say goodbye to the victims' connections: the notice now, the close frame after the grace. The
 // server goes on accepting, and a connection that an earlier drain has picked is not picked again.
-func (v *server) drain(f *chaos.Fault, victims *chaos.Set) {
+func (v *server) drain(f *chaos.Fault, occ int) {
 	d := drain{code: uint16(f.Code)}
 	note := frame{wire: wText, payload: v.payloads.intern([]byte(f.Notice))}
-	for n := range victims.All {
-		v.each(int32(n), func(i int32, x *conn) {
+	for n := range v.victims(occ) {
+		v.each(int32(n-v.base), func(i int32, x *conn) {
 			if x.server != sServed || !v.holds(x) || x.leaving {
 				return
 			}
@@ -33,9 +33,9 @@ func (v *server) drain(f *chaos.Fault, victims *chaos.Set) {
 		})
 	}
 	v.drains = append(v.drains, d)
-	e := event{kind: evBye, client: int32(len(v.drains) - 1), conn: -1}
+	e := event{kind: evBye, conn: -1, frame: frame{payload: uint32(len(v.drains) - 1)}}
 	if f.Grace > 0 {
-		v.push(v.now+f.Grace, e)
+		v.pushServer(v.now+f.Grace, e)
 	} else {
 		v.handle(&e)
 	}

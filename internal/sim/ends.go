@@ -3,7 +3,7 @@ package sim
 import "github.com/flatline-dev/flatline/chaos"
 
 // closeSocket is the client closing its end. The connection stays in the client's list until its FIN has left the path.
-func (s *sim) closeSocket(i int32) {
+func (s *shard) closeSocket(i int32) {
 	x := s.conns.at(i)
 	if x.left {
 		return
@@ -19,22 +19,22 @@ func (s *sim) closeSocket(i int32) {
 	s.sendUp(i, frame{wire: wFIN})
 }
 
-func (s *sim) beginZombie(i int32) {
+func (s *shard) beginZombie(i int32) {
 	x := s.conns.at(i)
 	x.zombie = true
-	s.sink.ZombieBegan(s.now, int(x.client))
+	s.sink.ZombieBegan(s.now, s.number(x.client))
 }
 
-func (s *sim) endZombie(i int32, reaped bool) {
+func (s *shard) endZombie(i int32, reaped bool) {
 	x := s.conns.at(i)
 	x.zombie = false
-	s.sink.ZombieEnded(s.now, int(x.client), reaped)
+	s.sink.ZombieEnded(s.now, s.number(x.client), reaped)
 	s.unlink(i)
 }
 
 // sever ends the client's established connections at both ends, whatever holds their path: with a reset, a FIN or, at
 // the client, a close frame. What a connection has lost already (a zombie, a silent cut) stays as it is.
-func (s *sim) sever(client int32, how chaos.How, code int) {
+func (s *shard) sever(client int32, how chaos.How, code int) {
 	s.each(client, func(i int32, x *conn) {
 		if x.tcp && !x.left && !x.cut {
 			s.severOne(i, how, code)
@@ -42,7 +42,7 @@ func (s *sim) sever(client int32, how chaos.How, code int) {
 	})
 }
 
-func (s *sim) severOne(i int32, how chaos.How, code int) {
+func (s *shard) severOne(i int32, how chaos.How, code int) {
 	x := s.conns.at(i)
 	first, last := frame{wire: wRST}, frame{wire: wRST}
 	if how != chaos.RST { // what has arrived is still read
@@ -65,12 +65,12 @@ func (s *sim) severOne(i int32, how chaos.How, code int) {
 }
 
 // awaitCut watches a connection for the quiet that lets the middlebox forget it.
-func (s *sim) awaitCut(i int32, c cut) {
+func (s *shard) awaitCut(i int32, c cut) {
 	x := s.conns.at(i)
 	s.push(max(x.active, c.began)+c.fault.After, event{kind: evCut, conn: i, frame: frame{payload: uint32(c.occ)}})
 }
 
-func (s *sim) maybeCut(i int32, occ int) {
+func (s *shard) maybeCut(i int32, occ int) {
 	x := s.conns.at(i)
 	p := s.clients[x.client].path
 	if x.left || x.cut || x.over || p == nil {
@@ -84,7 +84,7 @@ func (s *sim) maybeCut(i int32, occ int) {
 			s.awaitCut(i, c)
 			return
 		}
-		s.sink.PathCut(s.now, int(x.client), occ)
+		s.sink.PathCut(s.now, s.number(x.client), occ)
 		if how := c.fault.Mode(); how == chaos.Silent {
 			x.cut = true
 		} else {

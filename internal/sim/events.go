@@ -11,8 +11,7 @@ type kind uint8
 
 const (
 	evStart   kind = iota // client: it begins to connect
-	evTimer               // client: its machine's deadline
-	evMoment              // client: index into the moments; a fault begins or ends
+	evTimer               // client: its machine's deadline; there is one at most
 	evSYN                 // conn: the kernel sends a SYN
 	evSYNDue              // conn: a SYN has passed the slow part of its way
 	evArrived             // conn: the SYN is at the server's host
@@ -22,12 +21,14 @@ const (
 	evDown                // conn: a frame is at the client's host
 	evLane                // conn: a frame has passed the slow part of its way; payload is the direction
 	evCut                 // conn: perhaps it was quiet for long enough; payload is the occurrence
-	evSlot                // the server's next handshake slot; payload is the process it belongs to
 	evBeat                // conn: the server's beat is due
 	evReap                // conn: perhaps the server's patience with it has ended
 	evLinger              // conn: the server has waited long enough for the client's goodbye
-	evBye                 // client: index into the drains; its grace is over
-	evRestart             // the server process is up again
+
+	// Of the server, not of a client.
+
+	evBye     // payload is an index into the drains; its grace is over
+	evRestart // the server process is up again
 )
 
 // wire is what travels over a connection: a WebSocket frame, or what surrounds the frames.
@@ -53,63 +54,61 @@ type frame struct {
 	wire    wire
 }
 
-// event is what happens at a moment. It holds no pointer, so that a heap of millions costs the collector nothing.
+// event is what happens at a moment. It holds no pointer, so that millions cost the collector nothing.
 type event struct {
-	at     time.Duration
-	seq    uint64
-	client int32
-	conn   int32
+	at   time.Duration
+	conn int32 // -1: of the client itself
 	frame
 	kind kind
 }
 
-// heap is a 4-ary heap of events ordered by (at, seq): a third fewer cache lines touched than by a binary one.
-type heap []event
-
-func (e *event) before(o *event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
-
-func (h *heap) push(e event) {
-	q := append(*h, e)
-	i := len(q) - 1
-	for i > 0 {
-		p := (i - 1) / 4
-		if !e.before(&q[p]) {
-			break
-		}
-		q[i] = q[p]
-		i = p
-	}
-	q[i] = e
-	*h = q
+// queues hold each client's events, ordered by time and at one instant by when they were pushed: a list through one
+// array for each client. It has two or three entries, so nothing beats looking through it.
+type queues struct {
+	nodes []node
+	free  int32 // list of unused nodes; -1: none
 }
 
-func (h *heap) pop() event {
-	q := *h
-	top := q[0]
-	n := len(q) - 1
-	e := q[n]
-	q = q[:n]
-	i := 0
-	for {
-		first := 4*i + 1
-		if first >= n {
-			break
-		}
-		best := first
-		for k := first + 1; k < min(first+4, n); k++ {
-			if q[k].before(&q[best]) {
-				best = k
-			}
-		}
-		if !q[best].before(&e) {
-			break
-		}
-		q[i] = q[best]
-		i = best
+// node is an event in a list; next is -1 at the end.
+type node struct {
+	event
+	next int32
+}
+
+// push puts e into the list behind everything that happens no later.
+func (q *queues) push(head *int32, e event) {
+	i := q.free
+	if i >= 0 {
+		q.free = q.nodes[i].next
+		q.nodes[i].event = e
+	} else {
+		i = int32(len(q.nodes))
+		q.nodes = append(q.nodes, node{event: e})
 	}
-	if n > 0 {
-		q[i] = e
+	at := head
+	for *at >= 0 && q.nodes[*at].at <= e.at {
+		at = &q.nodes[*at].next
 	}
-	*h = q
-	return top
+	q.nodes[i].next = *at
+	*at = i
+}
+
+// pop takes the first event of the list.
+func (q *queues) pop(head *int32) event {
+	i := *head
+	n := &q.nodes[i]
+	*head = n.next
+	n.next, q.free = q.free, i
+	return n.event
+}
+
+// drop takes the list's timer out, if it has one.
+func (q *queues) drop(head *int32) {
+	for at := head; *at >= 0; at = &q.nodes[*at].next {
+		if i := *at; q.nodes[i].kind == evTimer {
+			*at = q.nodes[i].next
+			q.nodes[i].next, q.free = q.free, i
+			return
+		}
+	}
 }

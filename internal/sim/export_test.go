@@ -9,13 +9,29 @@ import (
 )
 
 // Hold runs the plan to its end and returns what the run holds on to then.
-func Hold(p *scenario.Plan, sink report.Sink) (run any, err error) {
-	s, err := newSim(p, Options{Sink: sink, Model: Model{Latency: time.Millisecond}})
+func Hold(p *scenario.Plan, sink report.Sink) (held any, err error) {
+	w, err := newWorld(p, &Model{Latency: time.Millisecond})
 	if err != nil {
 		return nil, err
 	}
-	return s, s.run(context.Background())
+	r := w.whole(sink)
+	return r.shards[0], r.play(context.Background())
 }
 
 // Conns is how many connections a run has had at once at the most.
-func Conns(run any) int { return int(run.(*sim).conns.n) }
+func Conns(held any) int { return int(held.(*shard).conns.n) }
+
+// RunStrictly is Run with every event in the order of (time, client), one by one.
+func RunStrictly(p *scenario.Plan, sink report.Sink, m Model) error {
+	w, err := newWorld(p, &m)
+	if err != nil {
+		return err
+	}
+	w.strict = true
+	return w.whole(sink).play(context.Background())
+}
+
+// SimulateInShards is Simulate with shards of the given size.
+func SimulateInShards(p *scenario.Plan, o Many, size int) (*report.Result, error) {
+	return simulate(context.Background(), p, o, size)
+}

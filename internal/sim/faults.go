@@ -7,21 +7,8 @@ import (
 	"github.com/flatline-dev/flatline/chaos"
 )
 
-// moment puts an occurrence in force or ends it.
-func (s *sim) moment(n int32) {
-	m := s.moments[n]
-	f := &s.plan.Faults[s.plan.Schedule[m.Occ].Fault]
-	if m.Begin {
-		s.sink.FaultBegan(s.now, m.Occ)
-		s.begin(f, m.Occ)
-		s.sink.FaultInForce(s.now, m.Occ)
-		return
-	}
-	s.sink.FaultEnded(s.now, m.Occ)
-	s.end(f, m.Occ)
-}
-
-func (s *sim) begin(f *chaos.Fault, occ int) {
+// begin puts an occurrence in force.
+func (s *shard) begin(f *chaos.Fault, occ int) {
 	switch {
 	case f.Kind == chaos.Stall:
 		s.server.stall(occ)
@@ -30,11 +17,11 @@ func (s *sim) begin(f *chaos.Fault, occ int) {
 		s.server.kill(f.Restart)
 		return
 	case f.Kind == chaos.Drain:
-		s.server.drain(f, s.plan.Victims(occ))
+		s.server.drain(f, occ)
 		return
 	}
-	for n := range s.plan.Victims(occ).All {
-		i := int32(n)
+	for n := range s.victims(occ) {
+		i := int32(n - s.base)
 		switch f.Kind {
 		case chaos.Blackhole:
 			s.hold(i, f.Direction)
@@ -71,13 +58,14 @@ func (s *sim) begin(f *chaos.Fault, occ int) {
 	}
 }
 
-func (s *sim) end(f *chaos.Fault, occ int) {
+// end ends it.
+func (s *shard) end(f *chaos.Fault, occ int) {
 	if f.Kind == chaos.Stall {
 		s.server.resume(occ)
 		return
 	}
-	for n := range s.plan.Victims(occ).All {
-		i := int32(n)
+	for n := range s.victims(occ) {
+		i := int32(n - s.base)
 		switch f.Kind {
 		case chaos.Blackhole:
 			s.heal(i, f.Direction)
@@ -102,4 +90,9 @@ func (s *sim) end(f *chaos.Fault, occ int) {
 			}
 		}
 	}
+}
+
+// victims are the numbers of the occurrence's victims in this shard.
+func (s *shard) victims(occ int) func(yield func(int) bool) {
+	return s.plan.Victims(occ).Within(s.base, s.base+len(s.clients))
 }

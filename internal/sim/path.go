@@ -34,13 +34,18 @@ type cut struct {
 	began time.Duration
 }
 
+// touches reports whether the path does anything to what passes.
+func (p *path) touches() bool {
+	return p != nil && (p.blackholed() || len(p.dir[up].slowness) > 0 || len(p.dir[down].slowness) > 0 || len(p.cuts) > 0)
+}
+
 func (p *path) blackholed() bool {
 	return p != nil && (p.dir[up].holds > 0 || p.dir[down].holds > 0)
 }
 
 func (p *path) holds(d int) bool { return p != nil && p.dir[d].holds > 0 }
 
-func (s *sim) pathOf(client int32) *path {
+func (s *shard) pathOf(client int32) *path {
 	c := &s.clients[client]
 	if c.path == nil {
 		c.path = &path{}
@@ -49,13 +54,13 @@ func (s *sim) pathOf(client int32) *path {
 }
 
 // sendUp is the client writing: the frame passes the slow part of the path, then the blackhole, then the network.
-func (s *sim) sendUp(i int32, f frame) {
+func (s *shard) sendUp(i int32, f frame) {
 	s.conns.at(i).active = s.now
 	s.enter(i, up, f)
 }
 
 // arrived is a frame at the client's host.
-func (s *sim) arrived(i int32, f frame) {
+func (s *shard) arrived(i int32, f frame) {
 	if x := s.conns.at(i); x.left {
 		if x.zombie && f.wire >= wFIN { // whoever watches the abandoned socket sees that the server let go
 			s.endZombie(i, x.cut || s.clients[x.client].path.holds(up))
@@ -67,7 +72,7 @@ func (s *sim) arrived(i int32, f frame) {
 }
 
 // enter puts a frame into direction d of the path, behind those that are on their way.
-func (s *sim) enter(i int32, d int, f frame) {
+func (s *shard) enter(i int32, d int, f frame) {
 	x := s.conns.at(i)
 	if x.cut || x.over {
 		return
@@ -93,7 +98,7 @@ func (s *sim) enter(i int32, d int, f frame) {
 }
 
 // flush lets out what is due, unless a blackhole holds it.
-func (s *sim) flush(i int32, d int) {
+func (s *shard) flush(i int32, d int) {
 	for {
 		x := s.conns.at(i)
 		if x.lanes == nil || s.clients[x.client].path.holds(d) {
@@ -110,7 +115,7 @@ func (s *sim) flush(i int32, d int) {
 }
 
 // exit is a frame that has passed direction d of the path.
-func (s *sim) exit(i int32, d int, f frame) {
+func (s *shard) exit(i int32, d int, f frame) {
 	x := s.conns.at(i)
 	if x.cut || x.over {
 		return
@@ -156,7 +161,7 @@ func (p *path) due(now time.Duration, d, size int) time.Duration {
 }
 
 // hurry is called when a slowness of direction d has gone. When it was the last one, nothing slows what is on its way.
-func (s *sim) hurry(client int32, d int) {
+func (s *shard) hurry(client int32, d int) {
 	p := s.pathOf(client)
 	if len(p.dir[d].slowness) > 0 {
 		return
@@ -180,7 +185,7 @@ const (
 )
 
 // size is how many bytes the frame has on the wire (RFC 6455, section 5.2); client frames carry a mask.
-func (s *sim) size(f frame, d int) int {
+func (s *shard) size(f frame, d int) int {
 	switch f.wire {
 	case wUpgrade:
 		return requestBytes
@@ -207,7 +212,7 @@ func (s *sim) size(f frame, d int) int {
 }
 
 // hold begins a blackhole for the client.
-func (s *sim) hold(client int32, dir chaos.Direction) {
+func (s *shard) hold(client int32, dir chaos.Direction) {
 	p := s.pathOf(client)
 	for d, other := range [2]chaos.Direction{chaos.Down, chaos.Up} {
 		if dir != other {
@@ -225,7 +230,7 @@ func (s *sim) hold(client int32, dir chaos.Direction) {
 }
 
 // heal ends one. What was held goes on its way, in order.
-func (s *sim) heal(client int32, dir chaos.Direction) {
+func (s *shard) heal(client int32, dir chaos.Direction) {
 	p := s.pathOf(client)
 	for d, other := range [2]chaos.Direction{chaos.Down, chaos.Up} {
 		if dir == other {

@@ -8,7 +8,7 @@ type room struct {
 	every time.Duration // between two slots; 0: no limit
 	limit int           // handshakes that may wait; 0: no limit
 	last  time.Duration // the latest slot given away
-	queue []int32       // connections, the oldest first
+	queue []place       // the oldest first
 }
 
 // slack is how far behind its schedule the reference server catches up; the slots of a longer freeze are lost.
@@ -36,30 +36,30 @@ func (r *room) pass(now time.Duration) bool {
 }
 
 // join adds a handshake, or reports that too many wait.
-func (r *room) join(i int32) bool {
+func (r *room) join(p place) bool {
 	if r.limit > 0 && len(r.queue) >= r.limit {
 		return false
 	}
-	r.queue = append(r.queue, i)
+	r.queue = append(r.queue, p)
 	return true
 }
 
 // next takes the oldest handshake if its slot has come, and otherwise says how long it has to wait; ok is false when
 // nobody waits.
-func (r *room) next(now time.Duration) (i int32, wait time.Duration, ok bool) {
+func (r *room) next(now time.Duration) (p place, wait time.Duration, ok bool) {
 	if len(r.queue) == 0 {
 		r.queue = nil // the array behind it is spent
-		return 0, 0, false
+		return p, 0, false
 	}
 	slot := r.last + r.every
 	if now < slot {
-		return 0, slot - now, true
+		return p, slot - now, true
 	}
 	if now-slot > max(slack, r.every) {
 		slot = now
 	}
 	r.last = slot
-	i = r.queue[0]
+	p = r.queue[0]
 	r.queue = r.queue[1:]
-	return i, 0, true
+	return p, 0, true
 }

@@ -9,32 +9,30 @@ import (
 
 // server is the target: one process and its kernel.
 type server struct {
-	*sim
+	*shard
 	cfg  scenario.Serve
 	echo bool
 	beat frame
-	room room
+	desk *desk
 
 	gen     uint16  // which process
 	dead    bool    // between SIGKILL and restart
 	stalls  []int   // occurrences that freeze the process
 	waiting []event // what came in while it was frozen
 	overdue []event // timers that ran out while it was frozen
-	open    int     // upgraded connections
 	drains  []drain
 }
 
 // linger is how long the reference server waits for the client's part of a goodbye.
 const linger = time.Second
 
-func (v *server) init(s *sim) {
-	v.sim = s
+func (v *server) init(s *shard, d *desk) {
+	v.shard, v.desk = s, d
 	v.echo = true
 	if t := s.plan.Target.Serve; t != nil {
 		v.cfg = *t
 		v.echo = t.Reply != "none"
 	}
-	v.room = newRoom(v.cfg.Handshakes, v.cfg.Backlog)
 	v.beat = frame{wire: wPing, payload: s.payloads.intern([]byte(v.cfg.BeatText))}
 	if v.cfg.BeatFrame == heartbeat.Text {
 		v.beat.wire = wText
@@ -68,9 +66,6 @@ func (v *server) handle(e *event) {
 		v.dead = false
 		return
 	}
-	if e.kind == evSlot && uint16(e.payload) != v.gen {
-		return // of a process that is gone
-	}
 	if e.conn >= 0 {
 		if x := v.conns.at(e.conn); !v.holds(x) { // the same, or of a connection that it has closed
 			x.server = sClosed
@@ -91,8 +86,6 @@ func (v *server) handle(e *event) {
 	switch e.kind {
 	case evUp:
 		v.read(e.conn, e.frame)
-	case evSlot:
-		v.slots()
 	case evBeat:
 		v.send(e.conn, v.beat)
 		late := (v.now - e.at) / v.cfg.Beat // beats of a frozen time are not made up for
@@ -106,7 +99,7 @@ func (v *server) handle(e *event) {
 	case evLinger:
 		v.close(e.conn)
 	case evBye:
-		v.bye(int(e.client))
+		v.bye(int(e.payload))
 	}
 }
 
@@ -138,36 +131,39 @@ func (v *server) request(i int32) {
 	switch {
 	case v.full():
 		v.reject(i)
-	case v.room.pass(v.now):
+	case v.desk.pass(v.now):
 		v.upgrade(i)
-	case !v.room.join(i):
-		v.reject(i)
 	default:
-		v.conns.at(i).refs++
-		if len(v.room.queue) == 1 {
-			v.slots()
+		x := v.conns.at(i)
+		if !v.desk.join(v.now, place{v.shard, i, x.client}) {
+			v.reject(i)
+			return
 		}
+		x.refs++
+		v.clients[x.client].waits++
 	}
 }
 
-func (v *server) full() bool { return v.cfg.MaxClients > 0 && v.open >= v.cfg.MaxClients }
-
-// slots completes the handshakes whose slot has come. One whose client has left in the meantime has cost it.
-func (v *server) slots() {
-	for {
-		i, wait, ok := v.room.next(v.now)
-		if !ok {
-			return
-		}
-		if wait > 0 {
-			v.push(v.now+wait, event{kind: evSlot, conn: -1, frame: frame{payload: uint32(v.gen)}})
-			return
-		}
-		if x := v.conns.at(i); v.holds(x) {
-			v.upgrade(i)
-		}
-		v.release1(i)
+// meets reports whether what the event does depends on other clients, or theirs on it.
+func (v *server) meets(e *event) bool {
+	switch e.kind {
+	case evUp:
+		return e.wire == wUpgrade || v.desk.max > 0 && e.wire >= wFIN || v.desk.max > 0 && e.wire == wClose
+	case evReap, evLinger:
+		return v.desk.max > 0
 	}
+	return false
+}
+
+func (v *server) full() bool { return v.desk.max > 0 && v.desk.open >= v.desk.max }
+
+// called is the slot of a handshake that has waited. If its client has left in the meantime it was for nothing.
+func (v *server) called(i int32) {
+	if x := v.conns.at(i); v.holds(x) {
+		v.upgrade(i)
+	}
+	v.clients[v.conns.at(i).client].waits--
+	v.release1(i)
 }
 
 func (v *server) reject(i int32) {
@@ -182,7 +178,9 @@ func (v *server) upgrade(i int32) {
 	}
 	x := v.conns.at(i)
 	x.server, x.heard = sServed, v.now
-	v.open++
+	if v.desk.max > 0 {
+		v.desk.open++
+	}
 	v.send(i, frame{wire: wAccept})
 	if v.cfg.Beat > 0 {
 		v.push(v.now+v.cfg.Beat, event{kind: evBeat, conn: i})
@@ -205,16 +203,15 @@ func (v *server) close(i int32) {
 // forget takes the connection out of the process.
 func (v *server) forget(i int32) {
 	x := v.conns.at(i)
-	if x.server == sServed {
-		v.open--
+	if x.server == sServed && v.desk.max > 0 {
+		v.desk.open--
 	}
 	x.server = sClosed
 }
 
 func (v *server) stall(occ int) { v.stalls = append(v.stalls, occ) }
 
-// resume thaws the process. Timers that ran out meanwhile fire before the sockets are read, as Go's scheduler does it:
-// a process that was frozen for longer than its patience reaps clients whose bytes already wait.
+// resume ends a stall; see run.thaw for what follows.
 func (v *server) resume(occ int) {
 	for k, o := range v.stalls {
 		if o == occ {
@@ -222,21 +219,22 @@ func (v *server) resume(occ int) {
 			break
 		}
 	}
-	if !v.frozen() {
-		v.catchUp()
-	}
 }
 
-func (v *server) catchUp() {
-	late, in := v.overdue, v.waiting
-	v.overdue, v.waiting = nil, nil
-	for _, q := range [][]event{late, in} {
-		for k := range q {
-			v.handle(&q[k])
-			if q[k].conn >= 0 {
-				v.release1(q[k].conn)
-			}
+// due handles the server's events whose time has come.
+func (v *server) due() {
+	kept := v.later[:0]
+	var now []event
+	for _, e := range v.later {
+		if e.at <= v.now {
+			now = append(now, e)
+		} else {
+			kept = append(kept, e)
 		}
+	}
+	v.later = kept
+	for i := range now {
+		v.handle(&now[i])
 	}
 }
 
@@ -256,12 +254,6 @@ func (v *server) kill(restart time.Duration) {
 		})
 	}
 	v.gen++
-	v.dead, v.stalls, v.open = true, nil, 0
-	v.catchUp() // names what is gone, and so only gives it back
-	for _, i := range v.room.queue {
-		v.release1(i)
-	}
-	v.room = newRoom(v.cfg.Handshakes, v.cfg.Backlog)
-	v.room.last = v.now - v.room.every
-	v.push(v.now+restart, event{kind: evRestart, conn: -1})
+	v.dead, v.stalls = true, nil
+	v.pushServer(v.now+restart, event{kind: evRestart})
 }
