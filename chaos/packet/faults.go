@@ -111,8 +111,7 @@ func (e *Engine) resetBoth(f *flow) {
 		if p.tapped && dir == down {
 			e.tap.packet(now, rst)
 		}
-		p.mu.Lock()
-		e.link.handInOrder(crossing{p, dir, seg, rst})
+		e.link.hand(crossing{p, dir, seg, rst})
 	}
 }
 

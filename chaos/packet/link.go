@@ -64,12 +64,6 @@ func (l *link) send(c crossing) {
 	}
 	ln := p.lanes[dir]
 	if ln == nil || p.queued[dir] == 0 && ln.idle(now) {
-		if dir == down && c.seg.has(header.TCPFlagSyn) { // sent by a goroutine that has no stack for it: see deepen
-			p.queued[dir]++
-			l.push(item{at: now, crossing: c})
-			p.mu.Unlock()
-			return
-		}
 		l.arrive(c, now)
 		return
 	}
@@ -152,7 +146,8 @@ func (l *link) arrive(c crossing, now time.Duration) {
 	} else if p.tapped {
 		l.e.tap.packet(now, c.pkt)
 	}
-	l.handInOrder(c)
+	p.mu.Unlock()
+	l.hand(c)
 }
 
 // hand delivers past every fault. It takes over the packet.

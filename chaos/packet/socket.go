@@ -17,9 +17,6 @@ import (
 // numbers and makes nothing new for each call.
 type socket struct {
 	ep    tcpip.Endpoint
-	link  *link // that carries what it sends in direction dir of path
-	path  *path
-	dir   int
 	wq    *waiter.Queue
 	own   waiter.Queue // what wq points to where nobody brought one
 	entry waiter.Entry
@@ -153,7 +150,7 @@ func (s *socket) write(b []byte) (n int, err error) {
 			return n, os.ErrDeadlineExceeded
 		}
 		s.from.Reset(b[n:])
-		k, terr := s.send()
+		k, terr := s.ep.Write(&s.from, tcpip.WriteOptions{})
 		s.from.Reset(nil)
 		n += int(k)
 		switch terr.(type) {
@@ -168,16 +165,6 @@ func (s *socket) write(b []byte) (n int, err error) {
 		}
 	}
 	return n, nil
-}
-
-func (s *socket) send() (int64, tcpip.Error) {
-	if s.path == nil {
-		return s.ep.Write(&s.from, tcpip.WriteOptions{})
-	}
-	deepen()
-	s.path.cork(s.dir)
-	defer s.link.uncork(s.path, s.dir)
-	return s.ep.Write(&s.from, tcpip.WriteOptions{})
 }
 
 // shut makes Read and Write fail, wakes whoever waits in them, and reports whether it was the first to do so.

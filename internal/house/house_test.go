@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/server"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/server"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -31,6 +31,10 @@ var table = map[string]struct {
 	"internal/sim": {
 		may:    []string{"scenario", "chaos", "report", "internal/heartbeat"},
 		reason: "a driver; it never sees the other driver, so that both can be held against each other",
+	},
+	"internal/tune": {
+		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/sim"},
+		reason: "it searches in the simulator and reads Results; real runs are handed to it",
 	},
 	"internal/server": {
 		reason: "the target is a black box to the rest, as any other target",
