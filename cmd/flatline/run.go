@@ -34,6 +34,7 @@ type runFlags struct {
 	scenario scenarioFlags
 	output   outputFlags
 	capture  captureFlags
+	metrics  metricsFlags
 	quiet    bool
 }
 
@@ -52,7 +53,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 		Args:              one("SCENARIO"),
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := flags.output.check(); err != nil {
+			if err := errors.Join(flags.output.check(), flags.metrics.check()); err != nil {
 				return err
 			}
 			plan, err := a.load(cmd, args[0], &flags.scenario)
@@ -65,6 +66,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 	flags.scenario.add(cmd)
 	flags.output.add(cmd)
 	flags.capture.add(cmd)
+	flags.metrics.add(cmd)
 	cmd.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "no progress on standard error")
 	return cmd
 }
@@ -85,9 +87,20 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	var web pages
+	defer web.close()
+	var scrapes *page
+	if flags.metrics.addr != "" {
+		var err error
+		if scrapes, err = web.on("metrics", flags.metrics.addr); err != nil {
+			return err
+		}
+	}
+	whole := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer a.onInterrupt(cancel)()
+	ignore := sync.OnceFunc(a.onInterrupt(cancel))
+	defer ignore()
 
 	target, err := startTarget(ctx, plan)
 	if err != nil {
@@ -105,6 +118,11 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	if err := r.save(); err != nil { // now, rather than after a minute's run
 		return cannotRun(err)
 	}
+	if scrapes != nil {
+		r.publish(scrapes)
+		fmt.Fprintf(a.stderr, "metrics: %s\n", scrapes.url("/metrics"))
+	}
+	web.serve()
 	runErr := r.drive(ctx, cancel, a.progress(r.rec, plan, flags.quiet))
 
 	end := report.SnapshotOptions{Final: true}
@@ -119,7 +137,12 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	case runErr != nil:
 		return cannotRun(runErr)
 	}
-	return a.finish(r.rec.Snapshot(r.clock(), end), &flags.output, r.path)
+	err = a.finish(r.rec.Snapshot(r.clock(), end), &flags.output, r.path)
+	if !end.Interrupted {
+		ignore()
+		a.linger(whole, flags.metrics.linger)
+	}
+	return err
 }
 
 // onInterrupt cancels the run on the first SIGINT, SIGTERM or SIGHUP (a closed terminal) and ends the program on the
