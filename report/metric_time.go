@@ -10,11 +10,15 @@ import (
 
 // storm answers the metrics of reconnect storms and zombies.
 func (q *query) storm(metric string) (Measure, error) {
-	var all, zombies Buckets // of the groups, over the run
+	byTime := q.w.timed || q.w.name == ""
+	var all, zombies Buckets // of the groups, over the run: tens of thousands of ticks, so only where they are asked for
 	for i := range q.r.Groups {
-		if q.group < 0 || q.group == i {
-			all.Merge(q.r.Groups[i].Attempts)
+		switch {
+		case !byTime || q.group >= 0 && q.group != i:
+		case metric == "zombies.peak":
 			zombies.Merge(q.r.Groups[i].Zombies)
+		case metric == "storm.peak" || metric == "storm.attempts":
+			all.Merge(q.r.Groups[i].Attempts)
 		}
 	}
 	perOcc := func(get func(*OccGroup) Buckets) (out []Buckets) {
@@ -30,7 +34,6 @@ func (q *query) storm(metric string) (Measure, error) {
 		return out
 	}
 	attempts := func(g *OccGroup) Buckets { return g.Attempts }
-	byTime := q.w.timed || q.w.name == ""
 	switch metric {
 	case "storm.peak":
 		var parts []Buckets

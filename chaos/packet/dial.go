@@ -46,6 +46,7 @@ func contextError(err error) error {
 }
 
 func (e *Engine) connect(ctx context.Context, p *path, dial func(context.Context) (net.Conn, error)) (*Conn, error) {
+	deepen()
 	src := e.net.client(int(p.client))
 	p.mu.Lock()
 	known := p.known
@@ -61,6 +62,7 @@ func (e *Engine) connect(ctx context.Context, p *path, dial func(context.Context
 	defer cancel()
 
 	c := &Conn{e: e}
+	c.link, c.path, c.dir = e.link, p, up
 	c.init(nil, readEvents|writeEvents)
 	ep, terr := e.clients.NewEndpoint(tcp.ProtocolNumber, e.net.protocol(), c.wq)
 	if terr != nil {
@@ -107,7 +109,9 @@ func (e *Engine) connect(ctx context.Context, p *path, dial func(context.Context
 // handshake waits until TCP has connected or given up.
 func (c *Conn) handshake(ctx context.Context, f *flow) error {
 	to := tcpip.FullAddress{NIC: nic, Addr: c.e.net.gateway, Port: c.e.net.port}
+	c.path.cork(up)
 	err := c.ep.Connect(to)
+	c.link.uncork(c.path, up)
 	if _, ok := err.(*tcpip.ErrConnectStarted); !ok {
 		if err == nil {
 			return nil

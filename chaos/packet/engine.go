@@ -268,7 +268,9 @@ type Stats struct {
 	Corrupted  int64
 	Duplicated int64
 	Reordered  int64
-	BadSums    int64 // refused by the stacks for their checksum or for not being TCP any more
+	// Segments that TCP sent again, by direction: because they or their acknowledgements were lost, or late.
+	ResentUp, ResentDown int64
+	BadSums              int64 // refused by the stacks for their checksum or for not being TCP any more
 }
 
 // Stats returns the counts so far.
@@ -278,6 +280,8 @@ func (e *Engine) Stats() Stats {
 		Sent: c.sent.Load(), Blackholed: c.blackholed.Load(), Dropped: c.dropped.Load(), QueueFull: c.queueFull.Load(),
 		Corrupted: c.corrupted.Load(), Duplicated: c.duplicated.Load(), Reordered: c.reordered.Load(),
 	}
+	s.ResentUp = int64(e.clients.Stats().TCP.Retransmits.Value())
+	s.ResentDown = int64(e.gateway.Stats().TCP.Retransmits.Value())
 	for _, st := range []*stack.Stack{e.clients, e.gateway} {
 		t := st.Stats()
 		s.BadSums += int64(t.TCP.ChecksumErrors.Value() + t.TCP.InvalidSegmentsReceived.Value() +

@@ -111,7 +111,8 @@ func (e *Engine) resetBoth(f *flow) {
 		if p.tapped && dir == down {
 			e.tap.packet(now, rst)
 		}
-		e.link.hand(crossing{p, dir, seg, rst})
+		p.mu.Lock()
+		e.link.handInOrder(crossing{p, dir, seg, rst})
 	}
 }
 

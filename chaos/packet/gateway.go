@@ -13,6 +13,7 @@ import (
 
 // incoming answers a client's SYN as the target does.
 func (e *Engine) incoming(r *tcp.ForwarderRequest) {
+	deepen()
 	id := r.ID()
 	f, dial, ctx, fail := e.attempt(e.net.index(id.RemoteAddress), id.RemotePort)
 	if f == nil {
@@ -41,6 +42,7 @@ func (e *Engine) incoming(r *tcp.ForwarderRequest) {
 	f.local, f.remote = target.LocalAddr(), target.RemoteAddr()
 	f.p.mu.Unlock()
 	s := &splice{e: e, flow: f, target: target}
+	s.near.link, s.near.path, s.near.dir = e.link, f.p, down
 	s.near.writable = make(chan struct{}, 1)
 	ep, terr := r.CreateEndpoint(&s.near.own)
 	r.Complete(false)

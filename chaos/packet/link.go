@@ -64,6 +64,12 @@ func (l *link) send(c crossing) {
 	}
 	ln := p.lanes[dir]
 	if ln == nil || p.queued[dir] == 0 && ln.idle(now) {
+		if dir == down && c.seg.has(header.TCPFlagSyn) { // sent by a goroutine that has no stack for it: see deepen
+			p.queued[dir]++
+			l.push(item{at: now, crossing: c})
+			p.mu.Unlock()
+			return
+		}
 		l.arrive(c, now)
 		return
 	}
@@ -146,8 +152,7 @@ func (l *link) arrive(c crossing, now time.Duration) {
 	} else if p.tapped {
 		l.e.tap.packet(now, c.pkt)
 	}
-	p.mu.Unlock()
-	l.hand(c)
+	l.handInOrder(c)
 }
 
 // hand delivers past every fault. It takes over the packet.

@@ -82,6 +82,7 @@ func (l *listener) adopt(ep tcpip.Endpoint, wq *waiter.Queue, from tcpip.FullAdd
 	s.init(wq, readEvents|writeEvents)
 	if i := l.e.net.index(from.Addr); i >= 0 && i < len(l.e.paths) {
 		p := &l.e.paths[i]
+		s.link, s.path, s.dir = l.e.link, p, down
 		p.mu.Lock()
 		s.flow = p.flow(from.Port)
 		p.mu.Unlock()

@@ -15,6 +15,8 @@ type path struct {
 	lanes  [2]*lane // nil until a fault first needs one
 	queued [2]int32 // packets in the link engine that keep their place
 	blocks [2]uint16
+	corks  [2]uint16     // senders that deliver later
+	corked [2][]crossing // what they will deliver
 	refuse uint16
 	known  bool // the client stack has the client's address
 	client int32

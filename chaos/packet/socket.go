@@ -17,6 +17,9 @@ import (
 // numbers and makes nothing new for each call.
 type socket struct {
 	ep    tcpip.Endpoint
+	link  *link // that carries what it sends in direction dir of path
+	path  *path
+	dir   int
 	wq    *waiter.Queue
 	own   waiter.Queue // what wq points to where nobody brought one
 	entry waiter.Entry
@@ -150,7 +153,7 @@ func (s *socket) write(b []byte) (n int, err error) {
 			return n, os.ErrDeadlineExceeded
 		}
 		s.from.Reset(b[n:])
-		k, terr := s.ep.Write(&s.from, tcpip.WriteOptions{})
+		k, terr := s.send()
 		s.from.Reset(nil)
 		n += int(k)
 		switch terr.(type) {
@@ -165,6 +168,16 @@ func (s *socket) write(b []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+func (s *socket) send() (int64, tcpip.Error) {
+	if s.path == nil {
+		return s.ep.Write(&s.from, tcpip.WriteOptions{})
+	}
+	deepen()
+	s.path.cork(s.dir)
+	defer s.link.uncork(s.path, s.dir)
+	return s.ep.Write(&s.from, tcpip.WriteOptions{})
 }
 
 // shut makes Read and Write fail, wakes whoever waits in them, and reports whether it was the first to do so.

@@ -74,11 +74,9 @@ func TestUsageOverflow(t *testing.T) {
 	}
 	dials.Wait()
 	close(conns)
-	t.Cleanup(func() {
-		for c := range conns {
-			c.Close()
-		}
-	})
+	for c := range conns {
+		defer c.Close()
+	}
 	after, err := p.Usage()
 	if err != nil || after.Netns == nil || len(after.Listeners) != 1 {
 		t.Fatalf("%+v, %v", after, err)

@@ -9,18 +9,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flatline-dev/flatline/report"
+	"github.com/flatline-dev/flatline/report/html"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
 // outputFlags say where the Result goes and how the report looks.
 type outputFlags struct {
 	file  string
+	html  string
 	width int
 	ascii bool
 }
 
 func (o *outputFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.file, "output", "o", "", "write the Result to this `FILE`; none writes none (default NAME.result.json)")
+	cmd.Flags().StringVar(&o.html, "html", "", "write the report as one HTML page to this `FILE` too")
 	o.addLook(cmd)
 }
 
@@ -105,6 +108,9 @@ func (a *app) finish(r *report.Result, o *outputFlags, path string) error {
 	if err := a.print(r, o); err != nil {
 		return cannotRun(err)
 	}
+	if err := saveHTML(o.html, html.Input{Result: r}); err != nil {
+		saved = errors.Join(saved, err)
+	}
 	if saved != nil {
 		return cannotRun(fmt.Errorf("the report above is all that is left: %w", saved))
 	}
@@ -114,19 +120,15 @@ func (a *app) finish(r *report.Result, o *outputFlags, path string) error {
 	return verdictExit(r)
 }
 
-// columns is how wide a text on standard output may be.
-func (a *app) columns(o *outputFlags) int {
-	if o.width != 0 {
-		return o.width
-	}
-	if w, ok := terminal(a.stdout); ok {
-		return min(100, w)
-	}
-	return 100
-}
-
 func (a *app) print(r *report.Result, o *outputFlags) error {
-	return report.WriteText(a.stdout, r, report.TextOptions{Width: a.columns(o), Color: colored(a.stdout), ASCII: o.ascii})
+	width := o.width
+	if width == 0 {
+		width = 100
+		if w, ok := terminal(a.stdout); ok {
+			width = min(width, w)
+		}
+	}
+	return report.WriteText(a.stdout, r, report.TextOptions{Width: width, Color: colored(a.stdout), ASCII: o.ascii})
 }
 
 // verdictExit is the contract of exit codes.
@@ -137,6 +139,18 @@ func verdictExit(r *report.Result) error {
 	return nil
 }
 
+// readResult reads a Result file, with a hint where it is none.
+func readResult(path string) (*report.Result, error) {
+	r, err := report.ReadFile(path)
+	if err != nil {
+		if !strings.Contains(err.Error(), "hint:") {
+			err = hint(err, "flatline run and flatline sim write Results, NAME.result.json unless -o says otherwise")
+		}
+		return nil, usageError(err)
+	}
+	return r, nil
+}
+
 func (a *app) reportCommand() *cobra.Command {
 	var o outputFlags
 	var format string
@@ -144,19 +158,26 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report RESULT",
 		Short: "render a Result again",
 		Long: `Report reads the file that run or sim wrote and prints the report again. The exit code is that
-of the run.`,
-		Args:              one("RESULT"),
+of the run.
+
+With --format html it is one page for a browser, with charts; several Results are drawn over one
+another, and the exit code is 0.`,
+		Args:              results(&format),
 		ValidArgsFunction: resultFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if format != "text" {
-				return usageError(hint(fmt.Errorf("unknown format %q", format), "formats: text"))
-			}
-			r, err := report.ReadFile(args[0])
-			if err != nil {
-				if !strings.Contains(err.Error(), "hint:") {
-					err = hint(err, "flatline run and flatline sim write Results, NAME.result.json unless -o says otherwise")
+			switch format {
+			case "text":
+				if o.file != "" {
+					return usageError(hint(errors.New("-o is for the HTML page"), "flatline report "+quote(args[0])+" > FILE"))
 				}
-				return usageError(err)
+			case "html":
+				return a.reportHTML(args, o.file)
+			default:
+				return usageError(hint(fmt.Errorf("unknown format %q", format), "formats: text, html"))
+			}
+			r, err := readResult(args[0])
+			if err != nil {
+				return err
 			}
 			if err := a.print(r, &o); err != nil {
 				return cannotRun(err)
@@ -165,7 +186,8 @@ of the run.`,
 		},
 	}
 	o.addLook(cmd)
-	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the report: text")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVarP(&o.file, "output", "o", "", "write the HTML page to this `FILE` instead of standard output")
+	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the report: text, html")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "html"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -34,7 +34,7 @@ type runFlags struct {
 	scenario scenarioFlags
 	output   outputFlags
 	capture  captureFlags
-	metrics  metricsFlags
+	live     string
 	quiet    bool
 }
 
@@ -53,8 +53,14 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 		Args:              one("SCENARIO"),
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(flags.output.check(), flags.metrics.check()); err != nil {
+			if err := flags.output.check(); err != nil {
 				return err
+			}
+			if flags.live != "" || cmd.Flags().Changed("live") {
+				var err error
+				if flags.live, err = liveAddr(flags.live); err != nil {
+					return err
+				}
 			}
 			plan, err := a.load(cmd, args[0], &flags.scenario)
 			if err != nil {
@@ -66,7 +72,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 	flags.scenario.add(cmd)
 	flags.output.add(cmd)
 	flags.capture.add(cmd)
-	flags.metrics.add(cmd)
+	cmd.Flags().StringVar(&flags.live, "live", "", "show the run as it goes in a browser, at this `ADDR`: 8080 is http://127.0.0.1:8080")
 	cmd.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "no progress on standard error")
 	return cmd
 }
@@ -87,20 +93,14 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	var web pages
-	defer web.close()
-	var scrapes *page
-	if flags.metrics.addr != "" {
-		var err error
-		if scrapes, err = web.on("metrics", flags.metrics.addr); err != nil {
-			return err
-		}
+	live, err := a.listenLive(flags.live)
+	if err != nil {
+		return err
 	}
-	whole := ctx
+	defer live.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ignore := sync.OnceFunc(a.onInterrupt(cancel))
-	defer ignore()
+	defer a.onInterrupt(cancel)()
 
 	target, err := startTarget(ctx, plan)
 	if err != nil {
@@ -118,12 +118,8 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	if err := r.save(); err != nil { // now, rather than after a minute's run
 		return cannotRun(err)
 	}
-	if scrapes != nil {
-		r.publish(scrapes)
-		fmt.Fprintf(a.stderr, "metrics: %s\n", scrapes.url("/metrics"))
-	}
-	web.serve()
-	runErr := r.drive(ctx, cancel, a.progress(r.rec, plan, flags.quiet))
+	live.serve(r.rec, r.clock)
+	runErr := r.drive(ctx, cancel, live, a.progress(r.rec, plan, flags.quiet))
 
 	end := report.SnapshotOptions{Final: true}
 	switch cause := context.Cause(ctx); {
@@ -137,10 +133,10 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	case runErr != nil:
 		return cannotRun(runErr)
 	}
-	err = a.finish(r.rec.Snapshot(r.clock(), end), &flags.output, r.path)
-	if !end.Interrupted {
-		ignore()
-		a.linger(whole, flags.metrics.linger)
+	res := r.rec.Snapshot(r.clock(), end)
+	err = a.finish(res, &flags.output, r.path)
+	if liveErr := live.finish(res); liveErr != nil { // the report is out: what else failed does not change what was measured
+		fmt.Fprintf(a.stderr, "live page: %s\n", printable(liveErr.Error()))
 	}
 	return err
 }
@@ -215,7 +211,7 @@ func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session,
 }
 
 // drive runs the fleet, and beside it what watches: the target's usage, the checkpoints, the progress.
-func (s *session) drive(ctx context.Context, cancel context.CancelCauseFunc, show func(now time.Duration)) error {
+func (s *session) drive(ctx context.Context, cancel context.CancelCauseFunc, live *livePage, show func(now time.Duration)) error {
 	watching, stop := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
 	every := func(period time.Duration, do func()) {
@@ -244,6 +240,14 @@ func (s *session) drive(ctx context.Context, cancel context.CancelCauseFunc, sho
 		}
 	})
 	every(progressPeriod, func() { show(s.clock()) })
+	if live != nil {
+		var once sync.Once
+		every(livePeriod, func() {
+			if err := live.refresh(); err != nil {
+				once.Do(func() { s.rec.Warn(s.clock(), "live page: "+err.Error()) })
+			}
+		})
+	}
 
 	err := errors.Join(s.fleet.Run(ctx), s.network.close())
 	stop()
