@@ -97,6 +97,26 @@ func (h *Hist) Mean() time.Duration {
 	return time.Duration(h.p.Mean() * float64(time.Microsecond))
 }
 
+// AddTo counts the values into coarser buckets: counts[i] grows by those above bounds[i-1] and up to bounds[i], its last
+// one, of index len(bounds), by those beyond. The bounds ascend. A value counts as the upper end of its own bucket, as in
+// Quantile. The sum of the values is returned in seconds.
+func (h *Hist) AddTo(bounds []time.Duration, counts []uint64) (sum float64) {
+	if h.N() == 0 {
+		return 0
+	}
+	i := 0
+	h.p.ForEachBucket(func(v, n int64) bool {
+		top := time.Duration(v+bucketWidth(v)-1) * time.Microsecond
+		for i < len(bounds) && bounds[i] < top {
+			i++
+		}
+		counts[i] += uint64(n)
+		sum += float64(n) * top.Seconds()
+		return true
+	})
+	return sum
+}
+
 // Merge adds the values of o.
 func (h *Hist) Merge(o *Hist) {
 	if o.N() == 0 {

@@ -74,20 +74,11 @@ func (e errNotMeasured) Error() string { return string(e) }
 // are counts of their own, but where nobody detected although someone should have, the value is infinite. Percentiles
 // of recovery are over all who were lost: with one of ten never back, p95 is infinite.
 func (r *Result) Value(e scenario.Expect) (Measure, error) {
-	q, err := r.query(e)
+	w, err := r.window(e.During)
 	if err != nil {
 		return Measure{}, err
 	}
-	return q.metric(e.Metric)
-}
-
-// query resolves the modifiers of an expectation.
-func (r *Result) query(e scenario.Expect) (*query, error) {
-	w, err := r.window(e.During)
-	if err != nil {
-		return nil, err
-	}
-	q := &query{r: r, w: &w, by: e.By, group: -1}
+	q := query{r: r, w: &w, by: e.By, group: -1}
 	if e.In != "" {
 		for i := range r.Plan.Groups {
 			if r.Plan.Groups[i].Name == e.In {
@@ -95,10 +86,10 @@ func (r *Result) query(e scenario.Expect) (*query, error) {
 			}
 		}
 		if q.group < 0 {
-			return nil, fmt.Errorf("no group is named %q", e.In)
+			return Measure{}, fmt.Errorf("no group is named %q", e.In)
 		}
 	}
-	return q, nil
+	return q.metric(e.Metric)
 }
 
 // metric looks up one metric by its full name.

@@ -245,6 +245,20 @@ func (r *Recorder) series(now time.Duration) Series {
 	return s
 }
 
+// GroupStates counts the clients by state, one row for each group of the plan. It holds the recorder's lock for some
+// nanoseconds a client.
+func (r *Recorder) GroupStates(now time.Duration) [][heartbeat.NumStates]int64 {
+	out := make([][heartbeat.NumStates]int64, len(r.groups))
+	r.lock(now)
+	defer r.mu.Unlock()
+	for i := range r.clients {
+		if c := &r.clients[i]; c.flags&isMine != 0 {
+			out[c.group][c.state]++
+		}
+	}
+	return out
+}
+
 // LiveStats is the light view of a run in progress.
 type LiveStats struct {
 	States         [heartbeat.NumStates]int64

@@ -10,6 +10,7 @@ type File struct {
 	Chaos    FileChaos   `yaml:"chaos" doc:"Faults, as a list or as {engine, faults}."`
 	Duration *Duration   `yaml:"duration" doc:"Length of the run from its start." default:"the last fault's end, then the largest detection bound, the first reconnect delay and 10 s; rounded up to a second"`
 	Expect   []FileLine  `yaml:"expect" doc:"Expectations: metric op value [by cause] [in group] [during window]."`
+	Tune     *FileTune   `yaml:"tune" doc:"What flatline tune may change. A run takes no notice of it."`
 
 	path   string
 	source string

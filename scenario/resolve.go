@@ -71,6 +71,7 @@ func (c *checker) resolve(f *File) *Plan {
 	for i, line := range f.Expect {
 		c.expect(fmt.Sprintf("expect[%d]", i), string(line), p)
 	}
+	c.tune(f)
 	if c.clean("") && len(c.problems) == 0 {
 		c.sources(f, p)
 		p.Warnings = p.warn()

@@ -25,6 +25,9 @@ type unitError struct{ msg, hint string }
 
 func (e *unitError) Error() string { return e.msg }
 
+// Hint is the fix that an error of this package knows, or "".
+func Hint(err error) string { return hintOf(err) }
+
 func hintOf(err error) string {
 	var e *unitError
 	if errors.As(err, &e) {

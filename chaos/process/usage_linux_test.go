@@ -74,9 +74,11 @@ func TestUsageOverflow(t *testing.T) {
 	}
 	dials.Wait()
 	close(conns)
-	for c := range conns {
-		defer c.Close()
-	}
+	t.Cleanup(func() {
+		for c := range conns {
+			c.Close()
+		}
+	})
 	after, err := p.Usage()
 	if err != nil || after.Netns == nil || len(after.Listeners) != 1 {
 		t.Fatalf("%+v, %v", after, err)

@@ -31,36 +31,51 @@ func (s *scenarioFlags) add(cmd *cobra.Command) {
 
 // load reads and resolves a scenario. Its problems are printed as they are: they carry their own positions and hints.
 func (a *app) load(cmd *cobra.Command, path string, flags *scenarioFlags) (*scenario.Plan, error) {
+	file, err := a.loadFile(cmd, path, flags)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := file.Plan()
+	return plan, a.refused(path, err)
+}
+
+// loadFile reads a scenario with what the flags change in it.
+func (a *app) loadFile(cmd *cobra.Command, path string, flags *scenarioFlags) (*scenario.File, error) {
 	if flags.engine != "" && !slices.Contains(engines, flags.engine) {
 		return nil, usageError(hint(fmt.Errorf("no engine %q", flags.engine), "engines: "+strings.Join(engines, ", ")))
 	}
 	file, err := scenario.Load(path)
+	if err != nil {
+		return nil, a.refused(path, err)
+	}
+	if flags.engine != "" {
+		file.Chaos.Engine = flags.engine
+	}
+	if cmd.Flags().Changed("seed") {
+		file.Seed = &flags.seed
+	}
+	return file, nil
+}
+
+// refused says what is wrong with the scenario at path.
+func (a *app) refused(path string, err error) error {
 	if err == nil {
-		if flags.engine != "" {
-			file.Chaos.Engine = flags.engine
-		}
-		if cmd.Flags().Changed("seed") {
-			file.Seed = &flags.seed
-		}
-		var plan *scenario.Plan
-		if plan, err = file.Plan(); err == nil {
-			return plan, nil
-		}
+		return nil
 	}
 	var problems *scenario.Problems
 	if errors.As(err, &problems) {
 		if isResult(path) {
-			return nil, usageError(hint(fmt.Errorf("%s is a Result, not a scenario", path), "flatline report "+quote(path)+" prints its report"))
+			return usageError(hint(fmt.Errorf("%s is a Result, not a scenario", path), "flatline report "+quote(path)+" prints its report"))
 		}
 		fmt.Fprintln(a.stderr, printable(problems.Error()))
-		return nil, exitWith(exitUsage)
+		return exitWith(exitUsage)
 	}
 	if path == "-" {
 		err = hint(err, "/dev/stdin reads standard input")
 	} else if errors.Is(err, os.ErrNotExist) {
 		err = hint(err, "scenarios/ holds ready ones; try scenarios/quickstart.yaml")
 	}
-	return nil, usageError(err)
+	return usageError(err)
 }
 
 // isResult tells a Result by its first bytes.

@@ -120,15 +120,19 @@ func (a *app) finish(r *report.Result, o *outputFlags, path string) error {
 	return verdictExit(r)
 }
 
-func (a *app) print(r *report.Result, o *outputFlags) error {
-	width := o.width
-	if width == 0 {
-		width = 100
-		if w, ok := terminal(a.stdout); ok {
-			width = min(width, w)
-		}
+// columns is how wide a text on standard output may be.
+func (a *app) columns(o *outputFlags) int {
+	if o.width != 0 {
+		return o.width
 	}
-	return report.WriteText(a.stdout, r, report.TextOptions{Width: width, Color: colored(a.stdout), ASCII: o.ascii})
+	if w, ok := terminal(a.stdout); ok {
+		return min(100, w)
+	}
+	return 100
+}
+
+func (a *app) print(r *report.Result, o *outputFlags) error {
+	return report.WriteText(a.stdout, r, report.TextOptions{Width: a.columns(o), Color: colored(a.stdout), ASCII: o.ascii})
 }
 
 // verdictExit is the contract of exit codes.
@@ -143,9 +147,6 @@ func verdictExit(r *report.Result) error {
 func readResult(path string) (*report.Result, error) {
 	r, err := report.ReadFile(path)
 	if err != nil {
-		if wrong := isScenario(path); wrong != nil {
-			return nil, usageError(wrong)
-		}
 		if !strings.Contains(err.Error(), "hint:") {
 			err = hint(err, "flatline run and flatline sim write Results, NAME.result.json unless -o says otherwise")
 		}

@@ -34,6 +34,7 @@ type runFlags struct {
 	scenario scenarioFlags
 	output   outputFlags
 	capture  captureFlags
+	metrics  metricsFlags
 	live     string
 	quiet    bool
 }
@@ -53,7 +54,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 		Args:              one("SCENARIO"),
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := flags.output.check(); err != nil {
+			if err := errors.Join(flags.output.check(), flags.metrics.check()); err != nil {
 				return err
 			}
 			if flags.live != "" || cmd.Flags().Changed("live") {
@@ -72,6 +73,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 	flags.scenario.add(cmd)
 	flags.output.add(cmd)
 	flags.capture.add(cmd)
+	flags.metrics.add(cmd)
 	cmd.Flags().StringVar(&flags.live, "live", "", "show the run as it goes in a browser, at this `ADDR`: 8080 is http://127.0.0.1:8080")
 	cmd.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "no progress on standard error")
 	return cmd
@@ -93,6 +95,16 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	var web pages
+	defer web.close()
+	var scrapes *page
+	if flags.metrics.addr != "" {
+		var err error
+		if scrapes, err = web.on("metrics", flags.metrics.addr); err != nil {
+			return err
+		}
+	}
+	whole := ctx
 	live, err := a.listenLive(flags.live)
 	if err != nil {
 		return err
@@ -100,7 +112,8 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	defer live.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer a.onInterrupt(cancel)()
+	ignore := sync.OnceFunc(a.onInterrupt(cancel))
+	defer ignore()
 
 	target, err := startTarget(ctx, plan)
 	if err != nil {
@@ -118,6 +131,11 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	if err := r.save(); err != nil { // now, rather than after a minute's run
 		return cannotRun(err)
 	}
+	if scrapes != nil {
+		r.publish(scrapes)
+		fmt.Fprintf(a.stderr, "metrics: %s\n", scrapes.url("/metrics"))
+	}
+	web.serve()
 	live.serve(r.rec, r.clock)
 	runErr := r.drive(ctx, cancel, live, a.progress(r.rec, plan, flags.quiet))
 
@@ -137,6 +155,10 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	err = a.finish(res, &flags.output, r.path)
 	if liveErr := live.finish(res); liveErr != nil { // the report is out: what else failed does not change what was measured
 		fmt.Fprintf(a.stderr, "live page: %s\n", printable(liveErr.Error()))
+	}
+	if !end.Interrupted {
+		ignore()
+		a.linger(whole, flags.metrics.linger)
 	}
 	return err
 }

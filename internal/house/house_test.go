@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/server"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/server", "internal/metrics"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -31,6 +31,14 @@ var table = map[string]struct {
 	"internal/sim": {
 		may:    []string{"scenario", "chaos", "report", "internal/heartbeat"},
 		reason: "a driver; it never sees the other driver, so that both can be held against each other",
+	},
+	"internal/tune": {
+		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/sim"},
+		reason: "it searches in the simulator and reads Results; real runs are handed to it",
+	},
+	"internal/metrics": {
+		may:    []string{"report", "internal/heartbeat"},
+		reason: "it shows what the report's recorder has, and counts nothing itself",
 	},
 	"internal/server": {
 		reason: "the target is a black box to the rest, as any other target",
@@ -45,10 +53,6 @@ var table = map[string]struct {
 		may:    []string{"scenario", "chaos", "internal/heartbeat"},
 		reason: "it reads words (plan, faults, outputs) and never a driver, so that any driver can be reported on",
 	},
-	"report/compare": {
-		may:    []string{"scenario", "report"},
-		reason: "it reads Results and nothing that made them, so that any two can be compared",
-	},
 	"report/html": {
 		may:    []string{"report", "scenario", "chaos", "internal/heartbeat"},
 		reason: "a renderer: it reads Results and words, and never a driver",
@@ -62,7 +66,7 @@ var table = map[string]struct {
 }
 
 // onlyIn: a module that only one package may import.
-var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet", "github.com/google/nftables": "chaos/kernel"}
+var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet", "github.com/google/nftables": "chaos/kernel", "github.com/prometheus/client_golang": "internal/metrics"}
 
 // clockReaders may call time.Now and its relatives; everything else takes the time as an argument.
 var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process"}
