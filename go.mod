@@ -4,6 +4,7 @@ go 1.25.5
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
+	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // t-tests and exact distributions for flatline compare; benchstat rests on it
 	github.com/cockroachdb/datadriven v1.0.3
 	github.com/google/go-cmp v0.7.0
 	github.com/google/nftables v0.3.0

@@ -74,11 +74,20 @@ func (e errNotMeasured) Error() string { return string(e) }
 // are counts of their own, but where nobody detected although someone should have, the value is infinite. Percentiles
 // of recovery are over all who were lost: with one of ten never back, p95 is infinite.
 func (r *Result) Value(e scenario.Expect) (Measure, error) {
-	w, err := r.window(e.During)
+	q, err := r.query(e)
 	if err != nil {
 		return Measure{}, err
 	}
-	q := query{r: r, w: &w, by: e.By, group: -1}
+	return q.metric(e.Metric)
+}
+
+// query resolves the modifiers of an expectation.
+func (r *Result) query(e scenario.Expect) (*query, error) {
+	w, err := r.window(e.During)
+	if err != nil {
+		return nil, err
+	}
+	q := &query{r: r, w: &w, by: e.By, group: -1}
 	if e.In != "" {
 		for i := range r.Plan.Groups {
 			if r.Plan.Groups[i].Name == e.In {
@@ -86,10 +95,10 @@ func (r *Result) Value(e scenario.Expect) (Measure, error) {
 			}
 		}
 		if q.group < 0 {
-			return Measure{}, fmt.Errorf("no group is named %q", e.In)
+			return nil, fmt.Errorf("no group is named %q", e.In)
 		}
 	}
-	return q.metric(e.Metric)
+	return q, nil
 }
 
 // metric looks up one metric by its full name.

@@ -55,6 +55,23 @@ func (q *query) attribution(family string) *attribution {
 	return a
 }
 
+// missing counts those whose value of the family never came, where they rank above all others.
+func (a *attribution) missing(family string) int64 {
+	switch {
+	case family == "recovery":
+		return a.lost
+	case a.h.N() > 0:
+		return 0
+	case family == "detection":
+		return a.undetected
+	case family == "downtime":
+		return a.lost
+	case family == "reap":
+		return a.pending
+	}
+	return 0
+}
+
 func (q *query) attributed(family, stat string) (Measure, error) {
 	a := q.attribution(family)
 	if a.absent > 0 && a.affected == 0 && (stat == "undetected" || stat == "healed" || stat == "unresolved" || stat == "lost") {
@@ -72,18 +89,7 @@ func (q *query) attributed(family, stat string) (Measure, error) {
 	case "reap.pending":
 		return exactly(float64(a.pending), scenario.Count), nil
 	}
-	missing := int64(0)
-	switch {
-	case family == "recovery":
-		missing = a.lost
-	case family == "detection" && a.h.N() == 0 && a.undetected > 0:
-		missing = a.undetected
-	case family == "downtime" && a.h.N() == 0 && a.lost > 0:
-		missing = a.lost
-	case family == "reap" && a.h.N() == 0 && a.pending > 0:
-		missing = a.pending
-	}
-	m, err := quantity(a.h, stat, missing)
+	m, err := quantity(a.h, stat, a.missing(family))
 	if err != nil {
 		return m, fmt.Errorf("no metric is named %q", family+"."+stat)
 	}

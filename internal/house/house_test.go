@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/server", "internal/metrics"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/server", "internal/metrics"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -54,7 +54,7 @@ var table = map[string]struct {
 		reason: "it reads words (plan, faults, outputs) and never a driver, so that any driver can be reported on",
 	},
 	"report/html": {
-		may:    []string{"report", "scenario", "chaos", "internal/heartbeat"},
+		may:    []string{"report", "report/compare", "scenario", "chaos", "internal/heartbeat"},
 		reason: "a renderer: it reads Results and words, and never a driver",
 	},
 	"scenario": {
