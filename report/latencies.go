@@ -1,9 +1,6 @@
 package report
 
 import (
-	"iter"
-	"time"
-
 	"github.com/flatline-dev/flatline/scenario"
 )
 
@@ -35,14 +32,4 @@ func (r *Result) Latencies(e scenario.Expect) (h *Hist, missing int64, err error
 // all others and are infinite.
 func Statistic(h *Hist, stat string, missing int64) (Measure, error) {
 	return quantity(h, stat, missing)
-}
-
-// Each yields the values, each bucket as [Hist.Rank] returns it with the number of values in it, in ascending order.
-func (h *Hist) Each() iter.Seq2[time.Duration, int64] {
-	return func(yield func(time.Duration, int64) bool) {
-		if h.N() == 0 {
-			return
-		}
-		h.p.ForEachBucket(func(v, n int64) bool { return yield(time.Duration(v+bucketWidth(v)-1)*time.Microsecond, n) })
-	}
 }

@@ -53,8 +53,12 @@ var table = map[string]struct {
 		may:    []string{"scenario", "chaos", "internal/heartbeat"},
 		reason: "it reads words (plan, faults, outputs) and never a driver, so that any driver can be reported on",
 	},
+	"report/compare": {
+		may:    []string{"scenario", "report"},
+		reason: "it reads Results and nothing that made them, so that any two can be compared",
+	},
 	"report/html": {
-		may:    []string{"report", "report/compare", "scenario", "chaos", "internal/heartbeat"},
+		may:    []string{"report", "scenario", "chaos", "internal/heartbeat"},
 		reason: "a renderer: it reads Results and words, and never a driver",
 	},
 	"scenario": {

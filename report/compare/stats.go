@@ -139,15 +139,16 @@ func (s sample) at(k, n int) float64 {
 
 // above counts the values above v, and those of v or above.
 func (s sample) above(v time.Duration) (above, from int64) {
-	for d, n := range s.h.Each() {
-		if d > v {
-			above += n
+	below, upTo := int64(0), int64(0)
+	s.h.Each(func(d time.Duration, seen int64) {
+		if d < v {
+			below = seen
 		}
-		if d >= v {
-			from += n
+		if d <= v {
+			upTo = seen
 		}
-	}
-	return above + s.missing, from + s.missing
+	})
+	return s.n() - upTo, s.n() - below
 }
 
 // scale turns a count among all values into one among those that count as independent.
@@ -227,10 +228,11 @@ func means(a, b sample, alpha float64) finding {
 
 func (s sample) moments() moments {
 	mean := s.h.Mean().Seconds()
-	var sum float64
-	for d, n := range s.h.Each() {
-		sum += float64(n) * (d.Seconds() - mean) * (d.Seconds() - mean)
-	}
+	sum, before := 0.0, int64(0)
+	s.h.Each(func(d time.Duration, seen int64) {
+		sum += float64(seen-before) * (d.Seconds() - mean) * (d.Seconds() - mean)
+		before = seen
+	})
 	r := resolutionOf(mean)
 	return moments{n: float64(s.effective()), mean: mean, variance: max(sum/float64(max(s.h.N()-1, 1)), r*r/12)}
 }
