@@ -109,6 +109,9 @@ measures how long until they noticed and how hard they came back.`,
 	root.SetErr(a.stderr)
 	root.SetVersionTemplate("flatline {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if err = flagMistake(err); errors.As(err, new(*hinted)) {
+			return usageError(err)
+		}
 		return usageError(hint(err, cmd.CommandPath()+" --help lists the flags"))
 	})
 	root.SetHelpCommand(helpCommand())

@@ -147,6 +147,9 @@ func verdictExit(r *report.Result) error {
 func readResult(path string) (*report.Result, error) {
 	r, err := report.ReadFile(path)
 	if err != nil {
+		if wrong := isScenario(path); wrong != nil {
+			return nil, usageError(wrong)
+		}
 		if !strings.Contains(err.Error(), "hint:") {
 			err = hint(err, "flatline run and flatline sim write Results, NAME.result.json unless -o says otherwise")
 		}

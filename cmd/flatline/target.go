@@ -32,6 +32,9 @@ func startTarget(ctx context.Context, plan *scenario.Plan) (*target, error) {
 	case spec.Serve != nil:
 		return t, t.serve(ctx, spec.Serve)
 	case len(spec.Command) > 0:
+		if err := taken(ctx, spec.URL); err != nil {
+			return nil, err
+		}
 		t.proc, err = process.Start(ctx, process.Spec{Args: spec.Command, Stdout: t.log, Stderr: t.log})
 	case spec.PID != 0:
 		t.proc, err = process.Attach(spec.PID)
