@@ -81,6 +81,14 @@ func (s *conns) get() int32 {
 	return s.n - 1
 }
 
+// reset takes all back.
+func (s *conns) reset() {
+	for _, c := range s.chunks {
+		clear(c)
+	}
+	s.free, s.n = s.free[:0], 0
+}
+
 // tidy takes back a connection that is over for everybody.
 func (s *conns) tidy(i int32) {
 	c := s.at(i)

@@ -29,19 +29,28 @@ type shard struct {
 	scratch []heartbeat.Output
 }
 
+// init makes it ready for the n clients from first on. A shard that has served its time begins anew in the same memory.
 func (s *shard) init(w *world, d *desk, sink report.Sink, first, n int) {
+	s.now, s.ended, s.later, s.server = 0, false, nil, server{}
 	s.world, s.sink, s.base = w, sink, first
 	s.bulk, _ = sink.(report.BeatSink)
 	if w.strict {
 		s.bulk = nil
 	}
 	s.events.free = -1
-	s.events.nodes = make([]node, 0, 2*n)
+	if s.events.nodes = s.events.nodes[:0]; cap(s.events.nodes) == 0 {
+		s.events.nodes = make([]node, 0, 2*n)
+	}
+	s.conns.reset()
 	s.payloads.init()
 	s.server.init(s, d)
-	s.clients = make([]client, n)
+	if cap(s.clients) < n {
+		s.clients = make([]client, n)
+	}
+	s.clients = s.clients[:n]
 	for i := range s.clients {
 		c := &s.clients[i]
+		*c = client{}
 		g := w.plan.GroupIndex(first + i)
 		c.group = uint16(g)
 		c.machine = heartbeat.New(&w.plan.Groups[g].Config, w.plan.Rand(first+i))
@@ -134,6 +143,9 @@ type payloads struct {
 }
 
 func (p *payloads) init() {
+	if p.number != nil {
+		return // the same plan, the same texts
+	}
 	p.number = map[string]uint32{"": 0}
 	p.all = [][]byte{nil}
 }

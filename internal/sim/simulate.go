@@ -67,7 +67,10 @@ func together(ctx context.Context, w *world, p *parts, workers int) (reason stri
 	d := newDesk(w)
 	r := run{world: w, desk: d, shards: make([]*shard, n), workers: workers}
 	recs := make([]*report.Recorder, n)
-	each(workers, n, func(i int) { r.shards[i], recs[i] = p.shard(w, d, i) })
+	each(workers, n, func(i int) {
+		r.shards[i] = &shard{}
+		recs[i] = p.init(w, d, r.shards[i], i)
+	})
 	if r.play(ctx) != nil {
 		reason = fmt.Sprintf("interrupted after %v of %v", r.clock, w.plan.Duration)
 	}
@@ -86,18 +89,27 @@ func apart(ctx context.Context, w *world, p *parts, workers int) (reason string,
 	var (
 		mu    sync.Mutex
 		turn  = sync.NewCond(&mu)
+		idle  []*shard
 		added int // shards whose results were added, or given up
 		done  int // clients
 	)
 	each(workers, n, func(i int) {
 		var rec *report.Recorder
 		if ctx.Err() == nil {
-			var s *shard
-			s, rec = p.shard(w, newDesk(w), i)
+			mu.Lock()
+			s := &shard{}
+			if n := len(idle); n > 0 {
+				s, idle = idle[n-1], idle[:n-1]
+			}
+			mu.Unlock()
+			rec = p.init(w, newDesk(w), s, i)
 			r := run{world: w, desk: s.server.desk, shards: []*shard{s}, workers: 1}
 			if r.play(ctx) != nil {
 				rec = nil
 			}
+			mu.Lock()
+			idle = append(idle, s)
+			mu.Unlock()
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -125,11 +137,12 @@ type parts struct {
 
 func (p *parts) n(w *world) int { return (w.plan.Clients + p.size - 1) / p.size }
 
-func (p *parts) shard(w *world, d *desk, i int) (*shard, *report.Recorder) {
+// init makes s shard i and returns its recorder.
+func (p *parts) init(w *world, d *desk, s *shard, i int) *report.Recorder {
 	first := i * p.size
 	n := min(p.size, w.plan.Clients-first)
 	rec := p.Recorder(first, n)
-	s := &shard{index: int32(i)}
+	s.index = int32(i)
 	s.init(w, d, rec, first, n)
-	return s, rec
+	return rec
 }
