@@ -66,6 +66,17 @@ func (h *Hist) Rank(k int64) time.Duration {
 	return time.Duration(at+bucketWidth(at)-1) * time.Microsecond
 }
 
+// Buckets calls yield for each bucket that holds values, in ascending order, with its upper end and how many, until it
+// returns false.
+func (h *Hist) Buckets(yield func(upTo time.Duration, n int64) bool) {
+	if h.N() == 0 {
+		return
+	}
+	h.p.ForEachBucket(func(v, n int64) bool {
+		return yield(time.Duration(v+bucketWidth(v)-1)*time.Microsecond, n)
+	})
+}
+
 // bucketWidth is the width of the bucket that begins at v: with 3 digits there are 2048 buckets of width 1, then 1024
 // for each further power of two.
 func bucketWidth(v int64) int64 {

@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Tool    string     // name and version, for the Result
 	Driver  string     // fleet or sim
+	Model   string     // sim: what the network and the server are taken for
 	Command string     // reproduces the run; printed as the last line of the report
 	Started time.Time  // wall clock at now = 0
 	Host    Host       // see LocalHost

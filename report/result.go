@@ -33,6 +33,7 @@ type Result struct {
 	Version     int           `json:"version"`
 	Tool        string        `json:"tool"`              // "flatline v1.2.3"
 	Driver      string        `json:"driver"`            // fleet or sim
+	Model       string        `json:"model,omitempty"`   // sim: what the network and the server were taken for
 	Command     string        `json:"command,omitempty"` // reproduces the run
 	Host        Host          `json:"host"`
 	Started     time.Time     `json:"started"` // wall clock

@@ -28,7 +28,7 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 		now = r.over
 	}
 	r.mu.Unlock()
-	res := &Result{Format: Format, Version: Version, Tool: r.opts.Tool, Driver: r.opts.Driver, Command: r.opts.Command,
+	res := &Result{Format: Format, Version: Version, Tool: r.opts.Tool, Driver: r.opts.Driver, Model: r.opts.Model, Command: r.opts.Command,
 		Host: r.opts.Host, Started: r.opts.Started, Elapsed: now, Status: Running, Reason: opt.Reason, Plan: r.info}
 	switch {
 	case opt.TargetLost:

@@ -65,6 +65,9 @@ func (r *Result) summaryTrust() SummaryTrust {
 	facts := []string{fmt.Sprintf("own timers late by %s (p99), %s at most", FormatDuration(x.LagP99), FormatDuration(x.LagMax))}
 	if r.Driver == "sim" {
 		facts = []string{"simulated: a model of network and server in virtual time, never late"}
+		if r.Model != "" {
+			facts = append(facts, "the model: "+Clean(r.Model, 300))
+		}
 	}
 	if len(r.Occurrences) > 0 {
 		facts = append(facts, "faults in force within "+FormatDuration(x.Spread))

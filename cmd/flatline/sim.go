@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,7 @@ func (a *app) simCommand() *cobra.Command {
 	var (
 		flags  scenarioFlags
 		output outputFlags
-		rtt    time.Duration
+		model  modelFlags
 		scale  int
 		work   int
 		quiet  bool
@@ -29,8 +28,9 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 		Args:              one("SCENARIO"),
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if rtt < 0 {
-				return usageError(errors.New("--rtt must not be negative"))
+			m, err := model.model(cmd)
+			if err != nil {
+				return usageError(err)
 			}
 			if work < 0 {
 				return usageError(hint(errors.New("--workers must not be negative"), "0 is one for each CPU"))
@@ -50,13 +50,13 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 			if !quiet {
 				fmt.Fprint(a.stderr, printable(plan.String()))
 			}
-			about := output.about("sim", "sim", plan, plan.Target.URL, changed(cmd, "clients", "rtt")...)
-			return a.simulate(cmd.Context(), plan, sim.Many{Model: sim.Model{Latency: rtt / 2}, Workers: work, Report: about}, &output)
+			about := output.about("sim", "sim", plan, plan.Target.URL, changed(cmd, append(modelNames, "clients")...)...)
+			return a.simulate(cmd.Context(), plan, sim.Many{Model: m, Workers: work, Report: about}, &output)
 		},
 	}
 	flags.add(cmd)
 	output.add(cmd)
-	cmd.Flags().DurationVar(&rtt, "rtt", 200*time.Microsecond, "round-trip time of the modelled path")
+	model.add(cmd)
 	cmd.Flags().IntVar(&scale, "clients", 0, "scale the scenario to `N` clients in all; groups keep their shares (at most 100 million)")
 	cmd.Flags().IntVar(&work, "workers", 0, "simulate on `N` cores; 0 is all of them. The Result is the same for any number")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not print the plan on standard error")
@@ -80,7 +80,10 @@ func (a *app) simulate(ctx context.Context, plan *scenario.Plan, o sim.Many, out
 // changed lists the flags among names that were given, as they would be written again.
 func changed(cmd *cobra.Command, names ...string) (args []string) {
 	for _, name := range names {
-		if f := cmd.Flags().Lookup(name); f.Changed {
+		switch f := cmd.Flags().Lookup(name); {
+		case f.Changed && f.Value.Type() == "bool":
+			args = append(args, "--"+name+"="+f.Value.String())
+		case f.Changed:
 			args = append(args, "--"+name+" "+quote(f.Value.String()))
 		}
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/flatline-dev/flatline/internal/heartbeat"
@@ -15,7 +16,9 @@ type client struct {
 	events  int32         // its list in the queues; -1: empty
 	conns   int32         // the newest first; -1: none
 	group   uint16
-	waits   uint16 // handshakes of it that wait at the desk
+	bad     [2]bool  // the last message of each direction was lost
+	rng     rand.PCG // for what the model draws
+	waits   uint16   // handshakes of it that wait at the desk
 	state   heartbeat.State
 	started bool
 }

@@ -24,7 +24,11 @@ type conn struct {
 	heard  time.Duration // when the server last received something
 	lanes  *[2]lane      // nil until a fault slows or holds something
 
+	last [2]time.Duration // when the last frame of each direction arrives, where that can differ
+	half time.Duration    // what a crossing takes, where the round trip was drawn
+
 	gen    uint16 // the server process that holds it
+	node   uint8
 	server side
 
 	listed bool // in the client's list
@@ -36,6 +40,7 @@ type conn struct {
 	over   bool // a fault has ended it at both ends
 	used   bool
 
+	asked   bool // the server has read its upgrade request
 	leaving bool // the server: a drain has picked it
 	ending  bool // the server has sent its close frame
 }

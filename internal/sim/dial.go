@@ -38,6 +38,8 @@ func (s *shard) syn(i int32) {
 		s.fail(i, 0, heartbeat.Refused)
 	case p == nil:
 		s.synDue(i)
+	case s.losesSYN(x.client, p):
+		s.retry(i)
 	default:
 		if extra := p.latency(up) + p.latency(down); extra > 0 {
 			s.push(s.now+extra, event{kind: evSYNDue, conn: i})
@@ -66,7 +68,11 @@ func (s *shard) synDue(i int32) {
 	case s.clients[x.client].path.blackholed():
 		s.retry(i)
 	default:
-		s.push(s.now+s.latency, event{kind: evArrived, conn: i})
+		if c := &s.clients[x.client]; !s.net.plain && (s.net.loss.lost(&c.bad[up], &c.rng) || s.net.loss.lost(&c.bad[down], &c.rng)) {
+			s.retry(i) // the SYN or its answer
+			return
+		}
+		s.push(s.now+s.crossing(x, up), event{kind: evArrived, conn: i})
 	}
 }
 
@@ -74,7 +80,7 @@ func (s *shard) synDue(i int32) {
 func (s *shard) connected(i int32) {
 	x := s.conns.at(i)
 	if x.left { // the kernel answers with a RST
-		x.server = sClosed
+		s.server.forget(i)
 		return
 	}
 	x.tcp = true

@@ -22,7 +22,7 @@ func (v *server) drain(f *chaos.Fault, occ int) {
 	note := frame{wire: wText, payload: v.payloads.intern([]byte(f.Notice))}
 	for n := range v.victims(occ) {
 		v.each(int32(n-v.base), func(i int32, x *conn) {
-			if x.server != sServed || !v.holds(x) || x.leaving {
+			if x.server != sServed || !v.holds(x) || x.leaving || !hits(f, int(x.node)) {
 				return
 			}
 			x.leaving = true
@@ -41,17 +41,21 @@ func (v *server) drain(f *chaos.Fault, occ int) {
 	}
 }
 
-// bye closes the connections that are still there when the grace is over.
-func (v *server) bye(n int) {
+// bye closes the connections that are still there when the grace is over. A frozen node does it when it thaws.
+func (v *server) bye(n uint32) {
 	d := v.drains[n]
 	v.drains[n].conns = nil
 	for _, t := range d.conns {
 		x := v.conns.at(t.conn)
-		if x.client != t.client || x.epoch != t.epoch || x.server != sServed || !v.holds(x) {
-			continue
+		if x.client == t.client && x.epoch == t.epoch && x.server == sServed && v.holds(x) {
+			v.handle(&event{at: v.now, kind: evGoodbye, conn: t.conn, frame: frame{code: d.code}})
 		}
-		x.ending = true
-		v.send(t.conn, frame{wire: wClose, code: d.code})
-		v.push(v.now+linger, event{kind: evLinger, conn: t.conn})
 	}
+}
+
+// goodbye sends a close frame and lets the client answer it for a while.
+func (v *server) goodbye(i int32, code uint16) {
+	v.conns.at(i).ending = true
+	v.send(i, frame{wire: wClose, code: code})
+	v.push(v.now+linger, event{kind: evLinger, conn: i})
 }

@@ -60,7 +60,8 @@ func (s *shard) severOne(i int32, how chaos.How, code int) {
 		}
 	}
 	x.over = true
-	s.push(s.now+s.latency, event{kind: evUp, conn: i, frame: last})
+	at, _ := s.cross(x, up, last.wire) // a RST and a FIN are never lost for good
+	s.push(at, event{kind: evUp, conn: i, frame: last})
 	s.deliver(&event{kind: evDown, conn: i, frame: first})
 }
 

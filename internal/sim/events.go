@@ -10,20 +10,24 @@ import (
 type kind uint8
 
 const (
-	evStart   kind = iota // client: it begins to connect
-	evTimer               // client: its machine's deadline; there is one at most
-	evSYN                 // conn: the kernel sends a SYN
-	evSYNDue              // conn: a SYN has passed the slow part of its way
-	evArrived             // conn: the SYN is at the server's host
-	evTCP                 // conn: the SYN-ACK is at the client's host
-	evFail                // conn: the attempt fails, for the cause in code
-	evUp                  // conn: a frame is at the server's host
-	evDown                // conn: a frame is at the client's host
-	evLane                // conn: a frame has passed the slow part of its way; payload is the direction
-	evCut                 // conn: perhaps it was quiet for long enough; payload is the occurrence
-	evBeat                // conn: the server's beat is due
-	evReap                // conn: perhaps the server's patience with it has ended
-	evLinger              // conn: the server has waited long enough for the client's goodbye
+	evStart    kind = iota // client: it begins to connect
+	evTimer                // client: its machine's deadline; there is one at most
+	evSYN                  // conn: the kernel sends a SYN
+	evSYNDue               // conn: a SYN has passed the slow part of its way
+	evArrived              // conn: the SYN is at the server's host
+	evTCP                  // conn: the SYN-ACK is at the client's host
+	evFail                 // conn: the attempt fails, for the cause in code
+	evUp                   // conn: a frame is at the server's host
+	evDown                 // conn: a frame is at the client's host
+	evLane                 // conn: a frame has passed the slow part of its way; payload is the direction
+	evLate                 // conn: a reordered datagram has waited; code is the direction
+	evCut                  // conn: perhaps it was quiet for long enough; payload is the occurrence
+	evBeat                 // conn: the server's beat is due
+	evReap                 // conn: perhaps the server's patience with it has ended
+	evDone                 // conn: the server has done the work of a frame
+	evPatience             // conn: the server has waited long enough for the upgrade request
+	evGoodbye              // conn: the grace of a drain is over
+	evLinger               // conn: the server has waited long enough for the client's goodbye
 
 	// Of the server, not of a client.
 
@@ -65,12 +69,12 @@ type event struct {
 // queues hold each client's events, ordered by time and at one instant by when they were pushed: a list through one
 // array for each client. It has two or three entries, so nothing beats looking through it.
 type queues struct {
-	nodes []node
+	nodes []entry
 	free  int32 // list of unused nodes; -1: none
 }
 
-// node is an event in a list; next is -1 at the end.
-type node struct {
+// entry is an event in a list; next is -1 at the end.
+type entry struct {
 	event
 	next int32
 }
@@ -83,7 +87,7 @@ func (q *queues) push(head *int32, e event) {
 		q.nodes[i].event = e
 	} else {
 		i = int32(len(q.nodes))
-		q.nodes = append(q.nodes, node{event: e})
+		q.nodes = append(q.nodes, entry{event: e})
 	}
 	at := head
 	for *at >= 0 && q.nodes[*at].at <= e.at {

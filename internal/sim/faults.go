@@ -11,10 +11,10 @@ import (
 func (s *shard) begin(f *chaos.Fault, occ int) {
 	switch {
 	case f.Kind == chaos.Stall:
-		s.server.stall(occ)
+		s.server.stall(f, occ)
 		return
 	case f.Kind == chaos.Kill && f.Mode() == chaos.Process:
-		s.server.kill(f.Restart)
+		s.server.kill(f)
 		return
 	case f.Kind == chaos.Drain:
 		s.server.drain(f, occ)
@@ -25,8 +25,11 @@ func (s *shard) begin(f *chaos.Fault, occ int) {
 		switch f.Kind {
 		case chaos.Blackhole:
 			s.hold(i, f.Direction)
-		case chaos.Delay, chaos.Throttle:
+		case chaos.Delay, chaos.Throttle, chaos.Drop, chaos.Corrupt, chaos.Reorder, chaos.Duplicate:
 			p := s.pathOf(i)
+			if c := &s.clients[i]; c.rng == (rand.PCG{}) {
+				c.rng = s.stream(n)
+			}
 			if p.rng == nil {
 				p.rng = rand.New(rand.NewPCG(s.plan.Seed, uint64(n)))
 			}
@@ -69,12 +72,14 @@ func (s *shard) end(f *chaos.Fault, occ int) {
 		switch f.Kind {
 		case chaos.Blackhole:
 			s.heal(i, f.Direction)
-		case chaos.Delay, chaos.Throttle:
+		case chaos.Delay, chaos.Throttle, chaos.Drop, chaos.Corrupt, chaos.Reorder, chaos.Duplicate:
 			p := s.pathOf(i)
 			for d := range p.dir {
 				if k := slices.Index(p.dir[d].slowness, f); k >= 0 {
 					p.dir[d].slowness = slices.Delete(p.dir[d].slowness, k, k+1)
-					s.hurry(i, d)
+					if f.Kind == chaos.Delay || f.Kind == chaos.Throttle { // a retransmission waits for its timer
+						s.hurry(i, d)
+					}
 				}
 			}
 		case chaos.Refuse:

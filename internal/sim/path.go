@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
@@ -22,9 +23,10 @@ type path struct {
 }
 
 type direction struct {
-	holds    int // blackholes in force
-	slowness []*chaos.Fault
-	free     time.Duration // when the throttle has let everything through that it took
+	holds    int            // blackholes in force
+	slowness []*chaos.Fault // whatever makes messages late or loses them
+	bad      bool           // the last message was lost
+	free     time.Duration  // when the throttle has let everything through that it took
 }
 
 // cut is an idle-cut in force.
@@ -78,15 +80,37 @@ func (s *shard) enter(i int32, d int, f frame) {
 		return
 	}
 	p := s.clients[x.client].path
+	if s.datagram && f.wire <= wPong && p.holds(d) {
+		return
+	}
 	slow := p != nil && len(p.dir[d].slowness) > 0
 	if !slow && !p.holds(d) && (x.lanes == nil || len(x.lanes[d].queue) == 0) {
 		s.exit(i, d, f)
 		return
 	}
 	due := s.now
-	if slow {
+	if slow && s.datagram && f.wire <= wPong {
+		fate := s.fate(x.client, p, d)
+		if fate.lost {
+			return
+		}
+		if fate.twice {
+			s.pass(i, d, f, p.due(s.now, d, s.size(f, d)))
+		}
+		if fate.late {
+			s.push(s.now+reordered, event{kind: evLate, conn: i, frame: frame{f.payload, uint16(d), f.wire}})
+			return
+		}
 		due = p.due(s.now, d, s.size(f, d))
+	} else if slow {
+		due = p.due(s.now, d, s.size(f, d)) + s.repeats(x.client, p, d)
 	}
+	s.pass(i, d, f, due)
+}
+
+// pass lets a frame leave the slow part of the path when it is due, behind those before it.
+func (s *shard) pass(i int32, d int, f frame, due time.Duration) {
+	x := s.conns.at(i)
 	l := x.lane(d)
 	if n := len(l.queue); n > 0 {
 		due = max(due, l.queue[n-1].due)
@@ -94,6 +118,8 @@ func (s *shard) enter(i int32, d int, f frame) {
 	l.queue = append(l.queue, slowFrame{f, due})
 	if due > s.now {
 		s.push(due, event{kind: evLane, conn: i, frame: frame{payload: uint32(d)}})
+	} else {
+		s.flush(i, d)
 	}
 }
 
@@ -124,7 +150,9 @@ func (s *shard) exit(i int32, d int, f frame) {
 		s.deliver(&event{kind: evDown, conn: i, frame: f})
 		return
 	}
-	s.push(s.now+s.latency, event{kind: evUp, conn: i, frame: f})
+	if at, ok := s.cross(x, up, f.wire); ok {
+		s.push(at, event{kind: evUp, conn: i, frame: f})
+	}
 	if f.wire == wFIN {
 		if x.zombie {
 			s.endZombie(i, false)
@@ -163,7 +191,7 @@ func (p *path) due(now time.Duration, d, size int) time.Duration {
 // hurry is called when a slowness of direction d has gone. When it was the last one, nothing slows what is on its way.
 func (s *shard) hurry(client int32, d int) {
 	p := s.pathOf(client)
-	if len(p.dir[d].slowness) > 0 {
+	if slices.ContainsFunc(p.dir[d].slowness, func(f *chaos.Fault) bool { return f.Kind == chaos.Delay || f.Kind == chaos.Throttle }) {
 		return
 	}
 	p.dir[d].free = 0

@@ -10,7 +10,7 @@ import (
 func (w *world) answers(i int) bool {
 	cfg := &w.plan.Groups[i].Config
 	b := &cfg.Beat
-	if b.By != heartbeat.Client || b.Jitter != 0 {
+	if b.By != heartbeat.Client || b.Jitter != 0 || !w.net.plain || w.works {
 		return false
 	}
 	if b.Frame == heartbeat.Ping {
@@ -23,27 +23,27 @@ func (w *world) answers(i int) bool {
 // skip takes the client, whose next event is the timer n, through all the beats whose replies come before its event after
 // that and before until, if the path and the server can do nothing but pass them on: a machine that is asked for a beat
 // every 3 s for an hour answers once. It is false, and nothing has happened, if that is not certain.
-func (s *shard) skip(id int32, n *node, until time.Duration) bool {
+func (s *shard) skip(id int32, n *entry, until time.Duration) bool {
 	c := &s.clients[id]
-	if s.bulk == nil || !s.quiet[c.group] || c.conns < 0 || n.at != c.timer || c.path.touches() || c.device.touches() || s.server.frozen() {
+	if s.bulk == nil || !s.quiet[c.group] || c.conns < 0 || n.at != c.timer || c.path.touches() || c.device.touches() {
 		return false
 	}
 	x := s.conns.at(c.conns)
 	if x.next >= 0 || x.lanes != nil || !x.open || x.left || x.cut || x.over || x.ending || x.epoch != c.machine.Epoch() ||
-		x.server != sServed || !s.server.holds(x) {
+		x.server != sServed || !s.server.holds(x) || s.server.frozen(int(x.node)) {
 		return false
 	}
 	if n.next >= 0 {
 		until = min(until, s.events.nodes[n.next].at)
 	}
-	rtt := 2 * s.latency
+	rtt := 2 * s.net.latency
 	due, period, beats := c.machine.Answered(rtt, until)
 	if beats == 0 {
 		return false
 	}
 	s.bulk.Beats(s.number(id), due, period, rtt, beats)
 	last := due + time.Duration(beats-1)*period
-	x.heard, x.active = last+s.latency, last+rtt
+	x.heard, x.active = last+s.net.latency, last+rtt
 	s.now = last + rtt
 	s.arm(id)
 	return true

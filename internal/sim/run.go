@@ -107,8 +107,8 @@ func (r *run) until(t time.Duration) {
 		if slot >= t {
 			return
 		}
-		r.desk.slotAt = heartbeat.None
-		r.slots(slot, t)
+		node := slices.IndexFunc(r.desk.nodes, func(c counter) bool { return c.slotAt == slot })
+		r.slots(node, slot, t)
 	}
 }
 
@@ -116,17 +116,6 @@ func (r *run) until(t time.Duration) {
 func (r *run) proceed(q turn, t time.Duration) {
 	if q.at = r.shards[q.shard].advance(q.client, t); q.at < heartbeat.None {
 		heap.Push(&r.queue, q)
-	}
-}
-
-// slots is the desk's next slot at now.
-func (r *run) slots(now, t time.Duration) {
-	if r.shards[0].server.frozen() {
-		r.desk.late = true
-		return
-	}
-	for _, p := range r.desk.slots(now) {
-		r.proceed(turn{0, p.shard.index, p.client}, t)
 	}
 }
 
@@ -143,12 +132,15 @@ func (r *run) moment(m chaos.Moment) {
 			s.end(f, m.Occ)
 		}
 	}
-	switch {
-	case f.Kind == chaos.Kill && f.Mode() == chaos.Process:
-		r.thaw() // names what is gone, and so only gives it back
-		r.desk.reset(m.At)
-	case f.Kind == chaos.Stall && !m.Begin:
-		r.thaw()
+	for node := range r.desk.nodes {
+		switch {
+		case !hits(f, node):
+		case f.Kind == chaos.Kill && f.Mode() == chaos.Process:
+			r.thaw(node) // names what is gone, and so only gives it back
+			r.desk.reset(m.At, node)
+		case f.Kind == chaos.Stall && !m.Begin:
+			r.thaw(node)
+		}
 	}
 	if m.Begin {
 		for _, s := range r.shards {

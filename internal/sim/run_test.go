@@ -76,10 +76,26 @@ func TestRefusals(t *testing.T) {
 	if err := sim.Run(context.Background(), p, sim.Options{Sink: null{}, Model: sim.Model{Latency: -1}}); err == nil {
 		t.Error("negative latency: no error")
 	}
-	p.Faults[0].Kind = chaos.Drop
-	err := sim.Run(context.Background(), p, sim.Options{Sink: null{}})
-	if err == nil || !strings.Contains(err.Error(), "cannot simulate drop") {
-		t.Errorf("drop: %v", err)
+	far := sim.Constant(25 * time.Hour)
+	for _, c := range []struct {
+		model sim.Model
+		fault chaos.Fault
+		want  string
+	}{
+		{sim.Model{Loss: 1}, chaos.Fault{}, "loss 1 is not in [0,1)"},
+		{sim.Model{Burst: 0.5}, chaos.Fault{}, "burst 0.5 is not at least 1"},
+		{sim.Model{Spread: far}, chaos.Fault{}, "25h is not within 0 and 24h"},
+		{sim.Model{RTT: &far}, chaos.Fault{}, "25h is not within 0 and 24h"},
+		{sim.Model{Server: sim.Server{Nodes: 256}}, chaos.Fault{}, "256 nodes are not 1 to 255"},
+		{sim.Model{Server: sim.Server{Boot: -1}}, chaos.Fault{}, "a limit of the server is negative"},
+		{sim.Model{Server: sim.Server{Balancer: "best"}}, chaos.Fault{}, `no balancer "best"`},
+		{sim.Model{Server: sim.Server{Nodes: 2}}, chaos.Fault{Kind: chaos.Stall, Nodes: []int{2}}, "no node 2, only 0 to 1"},
+		{sim.Model{Server: sim.Server{Nodes: 2}}, chaos.Fault{Kind: chaos.Blackhole, Nodes: []int{1}}, "cannot simulate a blackhole of some"},
+	} {
+		p.Faults[0] = c.fault
+		if err := sim.Run(context.Background(), p, sim.Options{Sink: null{}, Model: c.model}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
 	}
 }
 

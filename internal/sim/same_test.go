@@ -37,8 +37,8 @@ func randomScenario(r *rand.Rand, count int, coupled bool) string {
 		at, long := "{at: "+ms(3000, 30000)+", ", "for: "+ms(500, 12000)+", "
 		faults = append(faults, at+pick(long+"fault: blackhole, clients: 50%", long+"fault: blackhole, direction: up", "fault: kill, how: rst, clients: 40%",
 			"fault: kill, how: process, restart: "+ms(0, 3000), long+"fault: stall", long+"fault: delay, by: 50ms, jitter: 30ms",
-			long+"fault: idle-cut, after: "+ms(300, 2000)+", clients: 30%", long+"fault: suspend, clients: 30%", long+"fault: refuse",
-			"fault: drain, notice: bye, grace: 1s, code: 1001, clients: 60%")+"}")
+			long+"fault: idle-cut, after: "+ms(300, 2000)+", clients: 30%", long+"fault: suspend, clients: 30%", long+"fault: refuse", long+"fault: drop, rate: 10%, burst: 3", long+"fault: reorder, rate: 10%", long+"fault: duplicate, rate: 20%",
+			"fault: drain, notice: bye, grace: 1s, code: 1001")+"}")
 	}
 	return fmt.Sprintf(`
 name: random
@@ -53,13 +53,48 @@ expect: [detection.p50 < 8s, false_positives == 0, storm.peak < 10/s]
 `, r.IntN(1000), serve, count/2, ms(0, 3000), clients(), count-count/2, ms(0, 3000), ms(0, 2000), clients(), strings.Join(faults, ", "))
 }
 
+// randomModel makes up a world. coupled: clients may meet at the server.
+func randomModel(r *rand.Rand, coupled bool) sim.Model {
+	ms := func(most int64) time.Duration { return time.Duration(r.Int64N(most * int64(time.Millisecond))) }
+	m := sim.Model{Latency: ms(40)}
+	switch r.IntN(6) {
+	case 0:
+		m.Spread = sim.Normal(ms(20), ms(20))
+	case 1:
+		m.Spread = sim.LogNormal(ms(20), 0.7)
+	case 2:
+		d := sim.Exponential(ms(60))
+		m.RTT = &d
+	}
+	if r.IntN(3) == 0 {
+		m.Loss, m.Burst, m.Datagram = 0.2*r.Float64(), []float64{0, 3}[r.IntN(2)], r.IntN(2) == 0
+	}
+	v := &m.Server
+	if r.IntN(3) == 0 {
+		v.Nodes, v.Balancer = 3, sim.Hash
+		v.HandshakeTimeout, v.Boot = ms(3000), ms(2000)
+	}
+	if coupled {
+		switch r.IntN(3) {
+		case 0:
+			v.Message, v.Handshake = sim.Exponential(ms(8)), sim.Constant(ms(8))
+		case 1:
+			v.Nodes, v.Balancer = 1+r.IntN(4), sim.Balancers[r.IntN(3)]
+		}
+		if r.IntN(3) == 0 {
+			v.Backlog = 1 + r.IntN(20)
+		}
+	}
+	return m
+}
+
 // TestOrderOfClientsDoesNotMatter: taking each client as far as it goes alone gives the trace of one event after the
 // other in the order of time.
 func TestOrderOfClientsDoesNotMatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	for n := range 40 {
 		text := randomScenario(r, 40, n%2 == 0)
-		m := sim.Model{Latency: time.Duration(r.Int64N(int64(40 * time.Millisecond)))}
+		m := randomModel(r, n%2 == 0)
 		p := plan(t, text)
 		strict := &tracer{}
 		if err := sim.RunStrictly(p, strict, m); err != nil {
@@ -85,7 +120,7 @@ func TestAnyNumberOfWorkers(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	for n := range 9 {
 		text := randomScenario(r, 60, n%3 == 0)
-		m := sim.Model{Latency: time.Duration(r.Int64N(int64(40 * time.Millisecond)))}
+		m := randomModel(r, n%3 == 0)
 		p := plan(t, text)
 		slow := report.NewRecorder(p, report.Options{Driver: "sim"})
 		if err := sim.Run(context.Background(), p, sim.Options{Sink: oneByOne{slow}, Model: m}); err != nil {

@@ -3,7 +3,6 @@ package sim_test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,14 +29,6 @@ func TestScenarios(t *testing.T) {
 			}
 			if src, err := os.ReadFile(path); err != nil || len(src) == 0 || src[0] != '#' || p.Intent == "" {
 				t.Errorf("it does not open with a sentence of intent (%v)", err)
-			}
-			if p.PathEngine != "stream" {
-				// The model has frames, not packets, and says so.
-				err := sim.Run(t.Context(), p, sim.Options{Sink: report.NewRecorder(p, report.Options{})})
-				if err == nil || !strings.Contains(err.Error(), "packets") {
-					t.Errorf("a scenario of lost packets was simulated: %v", err)
-				}
-				return
 			}
 			res := result(t, p, sim.Model{Latency: 100 * time.Microsecond})
 			if len(p.Expect) == 0 || len(res.Outcomes) != len(p.Expect) {

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
+	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 	"github.com/flatline-dev/flatline/scenario"
 )
@@ -15,12 +17,17 @@ type server struct {
 	beat frame
 	desk *desk
 
+	nodes  []node
+	drains []drain
+}
+
+// node is one process of the target and its kernel, as one shard sees it.
+type node struct {
 	gen     uint16  // which process
 	dead    bool    // between SIGKILL and restart
 	stalls  []int   // occurrences that freeze the process
 	waiting []event // what came in while it was frozen
 	overdue []event // timers that ran out while it was frozen
-	drains  []drain
 }
 
 // linger is how long the reference server waits for the client's part of a goodbye.
@@ -28,6 +35,7 @@ const linger = time.Second
 
 func (v *server) init(s *shard, d *desk) {
 	v.shard, v.desk = s, d
+	v.nodes = make([]node, len(d.nodes))
 	v.echo = true
 	if t := s.plan.Target.Serve; t != nil {
 		v.cfg = *t
@@ -39,11 +47,14 @@ func (v *server) init(s *shard, d *desk) {
 	}
 }
 
-func (v *server) frozen() bool { return len(v.stalls) > 0 }
+func (v *server) frozen(node int) bool { return len(v.nodes[node].stalls) > 0 }
+
+// hits reports whether a fault of the server touches the node.
+func hits(f *chaos.Fault, node int) bool { return len(f.Nodes) == 0 || slices.Contains(f.Nodes, node) }
 
 // holds reports whether the present process has the connection.
 func (v *server) holds(x *conn) bool {
-	return x.gen == v.gen && (x.server == sKernel || x.server == sServed)
+	return x.gen == v.nodes[x.node].gen && (x.server == sKernel || x.server == sServed)
 }
 
 // syn is a SYN at the server's host: the kernel answers, whatever the process does.
@@ -52,18 +63,63 @@ func (v *server) syn(i int32) {
 	if x.left {
 		return
 	}
-	if v.dead {
-		v.fail(i, v.latency, heartbeat.Refused)
+	n := v.choose(x.client)
+	if n < 0 {
+		v.fail(i, v.crossing(x, down), heartbeat.Refused)
 		return
 	}
-	x.server, x.gen = sKernel, v.gen
-	v.push(v.now+v.latency, event{kind: evTCP, conn: i})
+	c := &v.desk.nodes[n]
+	if v.model.Backlog > 0 && v.frozen(n) {
+		if c.accepted >= v.model.Backlog {
+			v.retry(i)
+			return
+		}
+		c.accepted++
+	}
+	x.server, x.node, x.gen = sKernel, uint8(n), v.nodes[n].gen
+	if v.desk.counts {
+		c.load++
+	}
+	if v.model.HandshakeTimeout > 0 {
+		v.push(v.now+v.model.HandshakeTimeout, event{kind: evPatience, conn: i})
+	}
+	v.push(v.now+v.crossing(x, down), event{kind: evTCP, conn: i})
+}
+
+// choose is the balancer: the node that a new connection of the client goes to, or -1 if none is there.
+func (v *server) choose(client int32) int {
+	n, first := len(v.nodes), 0
+	if n > 1 {
+		switch v.model.Balancer {
+		case Hash: // Fibonacci hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4)
+			first = int(uint64(v.number(client)) * 0x9e3779b97f4a7c15 >> 32 % uint64(n))
+		case Least:
+			best := -1
+			for i := range v.nodes {
+				if !v.nodes[i].dead && (best < 0 || v.desk.nodes[i].load < v.desk.nodes[best].load) {
+					best = i
+				}
+			}
+			return best
+		default:
+			first = v.desk.turn
+		}
+	}
+	for k := range n {
+		if i := (first + k) % n; !v.nodes[i].dead {
+			if n > 1 && v.model.Balancer != Hash {
+				v.desk.turn = (i + 1) % n
+			}
+			return i
+		}
+	}
+	return -1
 }
 
 // handle is everything that the process does.
 func (v *server) handle(e *event) {
 	if e.kind == evRestart {
-		v.dead = false
+		v.nodes[e.payload].dead = false
 		return
 	}
 	if e.conn >= 0 {
@@ -72,20 +128,37 @@ func (v *server) handle(e *event) {
 			return
 		}
 	}
-	if v.frozen() {
-		if e.conn >= 0 {
-			v.conns.at(e.conn).refs++
-		}
+	if e.kind == evBye {
+		v.bye(e.payload)
+		return
+	}
+	x := v.conns.at(e.conn)
+	if n := &v.nodes[x.node]; len(n.stalls) > 0 {
+		x.refs++
 		if e.kind == evUp {
-			v.waiting = append(v.waiting, *e)
+			n.waiting = append(n.waiting, *e)
 		} else {
-			v.overdue = append(v.overdue, *e)
+			n.overdue = append(n.overdue, *e)
 		}
 		return
 	}
 	switch e.kind {
 	case evUp:
+		if v.works {
+			if at := v.desk.work(v.now, int(x.node), v.takes(x, e.wire)); at > v.now {
+				v.push(at, event{kind: evDone, conn: e.conn, frame: e.frame})
+				return
+			}
+		}
 		v.read(e.conn, e.frame)
+	case evDone:
+		v.read(e.conn, e.frame)
+	case evGoodbye:
+		v.goodbye(e.conn, e.code)
+	case evPatience:
+		if x.server == sKernel && !x.asked {
+			v.close(e.conn)
+		}
 	case evBeat:
 		v.send(e.conn, v.beat)
 		late := (v.now - e.at) / v.cfg.Beat // beats of a frozen time are not made up for
@@ -98,8 +171,6 @@ func (v *server) handle(e *event) {
 		}
 	case evLinger:
 		v.close(e.conn)
-	case evBye:
-		v.bye(int(e.payload))
 	}
 }
 
@@ -128,14 +199,15 @@ func (v *server) read(i int32, f frame) {
 
 // request is an upgrade request: it is turned away, waits for its slot or passes at once.
 func (v *server) request(i int32) {
+	v.conns.at(i).asked = true
 	switch {
-	case v.full():
+	case v.full(i):
 		v.reject(i)
-	case v.desk.pass(v.now):
+	case v.desk.nodes[v.conns.at(i).node].pass(v.now):
 		v.upgrade(i)
 	default:
 		x := v.conns.at(i)
-		if !v.desk.join(v.now, place{v.shard, i, x.client}) {
+		if !v.desk.join(v.now, int(x.node), place{v.shard, i, x.client}) {
 			v.reject(i)
 			return
 		}
@@ -147,15 +219,34 @@ func (v *server) request(i int32) {
 // meets reports whether what the event does depends on other clients, or theirs on it.
 func (v *server) meets(e *event) bool {
 	switch e.kind {
+	case evArrived:
+		return v.balances
+	case evTCP:
+		return v.desk.counts
 	case evUp:
-		return e.wire == wUpgrade || v.desk.max > 0 && e.wire >= wFIN || v.desk.max > 0 && e.wire == wClose
-	case evReap, evLinger:
-		return v.desk.max > 0
+		return v.works || e.wire == wUpgrade || v.desk.counts && (e.wire >= wFIN || e.wire == wClose)
+	case evDone:
+		return e.wire == wUpgrade || v.desk.counts && (e.wire >= wFIN || e.wire == wClose)
+	case evReap, evLinger, evPatience:
+		return v.desk.counts
 	}
 	return false
 }
 
-func (v *server) full() bool { return v.desk.max > 0 && v.desk.open >= v.desk.max }
+// takes draws the work of a frame.
+func (v *server) takes(x *conn, w wire) time.Duration {
+	switch {
+	case w == wUpgrade:
+		return v.model.Handshake.draw(&v.clients[x.client].rng)
+	case w <= wPing:
+		return v.model.Message.draw(&v.clients[x.client].rng)
+	}
+	return 0
+}
+
+func (v *server) full(i int32) bool {
+	return v.desk.max > 0 && v.desk.nodes[v.conns.at(i).node].open >= v.desk.max
+}
 
 // called is the slot of a handshake that has waited. If its client has left in the meantime it was for nothing.
 func (v *server) called(i int32) {
@@ -168,18 +259,18 @@ func (v *server) called(i int32) {
 
 func (v *server) reject(i int32) {
 	v.send(i, frame{wire: wReject})
-	v.conns.at(i).server = sClosed
+	v.forget(i)
 }
 
 func (v *server) upgrade(i int32) {
-	if v.full() {
+	if v.full(i) {
 		v.reject(i)
 		return
 	}
 	x := v.conns.at(i)
 	x.server, x.heard = sServed, v.now
-	if v.desk.max > 0 {
-		v.desk.open++
+	if v.desk.counts {
+		v.desk.nodes[x.node].open++
 	}
 	v.send(i, frame{wire: wAccept})
 	if v.cfg.Beat > 0 {
@@ -191,7 +282,9 @@ func (v *server) upgrade(i int32) {
 }
 
 func (v *server) send(i int32, f frame) {
-	v.push(v.now+v.latency, event{kind: evDown, conn: i, frame: f})
+	if at, ok := v.cross(v.conns.at(i), down, f.wire); ok {
+		v.push(at, event{kind: evDown, conn: i, frame: f})
+	}
 }
 
 // close ends the connection from the server.
@@ -203,21 +296,28 @@ func (v *server) close(i int32) {
 // forget takes the connection out of the process.
 func (v *server) forget(i int32) {
 	x := v.conns.at(i)
-	if x.server == sServed && v.desk.max > 0 {
-		v.desk.open--
+	if n := &v.desk.nodes[x.node]; v.desk.counts && v.holds(x) {
+		n.load--
+		if x.server == sServed {
+			n.open--
+		}
 	}
 	x.server = sClosed
 }
 
-func (v *server) stall(occ int) { v.stalls = append(v.stalls, occ) }
+func (v *server) stall(f *chaos.Fault, occ int) {
+	for i := range v.nodes {
+		if hits(f, i) {
+			v.nodes[i].stalls = append(v.nodes[i].stalls, occ)
+		}
+	}
+}
 
 // resume ends a stall; see run.thaw for what follows.
 func (v *server) resume(occ int) {
-	for k, o := range v.stalls {
-		if o == occ {
-			v.stalls = append(v.stalls[:k], v.stalls[k+1:]...)
-			break
-		}
+	for i := range v.nodes {
+		n := &v.nodes[i]
+		n.stalls = slices.DeleteFunc(n.stalls, func(o int) bool { return o == occ })
 	}
 }
 
@@ -244,16 +344,21 @@ func (v *server) release1(i int32) {
 	v.conns.tidy(i)
 }
 
-// kill ends the process: its kernel sends a FIN on every connection and answers SYNs with RST until the restart.
-func (v *server) kill(restart time.Duration) {
+// kill ends the processes of the nodes that the fault hits: their kernels send a FIN on every connection and answer SYNs
+// with RST until the restart.
+func (v *server) kill(f *chaos.Fault) {
 	for c := range v.clients {
 		v.each(int32(c), func(i int32, x *conn) {
-			if v.holds(x) {
+			if v.holds(x) && hits(f, int(x.node)) {
 				v.close(i)
 			}
 		})
 	}
-	v.gen++
-	v.dead, v.stalls = true, nil
-	v.pushServer(v.now+restart, event{kind: evRestart})
+	for i := range v.nodes {
+		if n := &v.nodes[i]; hits(f, i) {
+			n.gen++
+			n.dead, n.stalls = true, nil
+			v.pushServer(v.now+f.Restart+v.model.Boot, event{kind: evRestart, frame: frame{payload: uint32(i)}})
+		}
+	}
 }

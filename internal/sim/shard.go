@@ -39,7 +39,7 @@ func (s *shard) init(w *world, d *desk, sink report.Sink, first, n int) {
 	}
 	s.events.free = -1
 	if s.events.nodes = s.events.nodes[:0]; cap(s.events.nodes) == 0 {
-		s.events.nodes = make([]node, 0, 2*n)
+		s.events.nodes = make([]entry, 0, 2*n)
 	}
 	s.conns.reset()
 	s.payloads.init()
@@ -53,6 +53,9 @@ func (s *shard) init(w *world, d *desk, sink report.Sink, first, n int) {
 		*c = client{}
 		g := w.plan.GroupIndex(first + i)
 		c.group = uint16(g)
+		if !w.net.plain || w.works {
+			c.rng = w.stream(first + i)
+		}
 		c.machine = heartbeat.New(&w.plan.Groups[g].Config, w.plan.Rand(first+i))
 		c.conns, c.events, c.timer = -1, -1, heartbeat.None
 		s.pushClient(int32(i), event{at: w.plan.Start(first + i), kind: evStart, conn: -1})
@@ -129,6 +132,10 @@ func (s *shard) handle(id int32, e *event) {
 		s.arrived(e.conn, e.frame)
 	case evFail:
 		s.deliver(e)
+	case evLate:
+		if !s.clients[id].path.holds(int(e.code)) { // a datagram that meets a blackhole is lost
+			s.exit(e.conn, int(e.code), frame{payload: e.payload, wire: e.wire})
+		}
 	case evCut:
 		s.maybeCut(e.conn, int(e.payload))
 	default:

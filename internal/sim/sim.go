@@ -2,20 +2,11 @@ package sim
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/report"
 	"github.com/flatline-dev/flatline/scenario"
 )
-
-// Model is the world that the clients live in. The zero Model is a network and a server that take no time at all.
-type Model struct {
-	// Latency is the one-way latency of every path, >= 0: a TCP connection takes two of them, the upgrade two more, a
-	// beat and its reply two.
-	Latency time.Duration
-}
 
 // Options of a simulation. Sink is required; it is called from one goroutine. For one client it is told what happens in
 // order; between two clients there is an order only at the begin and the end of a fault and of the run: everything
@@ -45,28 +36,30 @@ func (w *world) whole(sink report.Sink) *run {
 
 // world is what all shards of a run share, read-only.
 type world struct {
-	plan    *scenario.Plan
-	latency time.Duration
-	moments []chaos.Moment
-	coupled bool   // clients meet at the server: one's handshake decides when another's is answered
-	quiet   []bool // per group: undisturbed beats are answered for certain, a constant time later
-	strict  bool   // tests: every event in the order of time over all clients, one by one
+	plan     *scenario.Plan
+	model    Server
+	net      network
+	datagram bool
+	moments  []chaos.Moment
+	coupled  bool   // clients meet at the server: what one does decides what happens to another
+	balances bool   // they meet as they connect
+	works    bool   // they meet at every message
+	quiet    []bool // per group: undisturbed beats are answered for certain, a constant time later
+	strict   bool   // tests: every event in the order of time over all clients, one by one
 }
 
 func newWorld(plan *scenario.Plan, m *Model) (*world, error) {
-	if m.Latency < 0 {
-		return nil, fmt.Errorf("model: latency %v is negative", m.Latency)
+	if err := m.check(plan); err != nil {
+		return nil, err
 	}
-	for i := range plan.Faults {
-		switch f := &plan.Faults[i]; f.Kind {
-		case chaos.Drop, chaos.Duplicate, chaos.Reorder, chaos.Corrupt:
-			return nil, fmt.Errorf("fault %s: the model has frames, not packets; it cannot simulate %s", f.Name, f.Kind)
-		}
-	}
-	w := &world{plan: plan, latency: m.Latency, quiet: make([]bool, len(plan.Groups))}
+	v := m.Server
+	w := &world{plan: plan, model: v, net: newNetwork(m), datagram: m.Datagram, quiet: make([]bool, len(plan.Groups))}
 	w.moments = chaos.Moments(plan.Schedule, plan.Faults, plan.Duration)
+	w.works = v.Message.random() || v.Message.a > 0 || v.Handshake.random() || v.Handshake.a > 0
+	w.balances = v.Backlog > 0 || v.Nodes > 1 && v.Balancer != Hash
+	w.coupled = w.works || w.balances
 	if t := plan.Target.Serve; t != nil {
-		w.coupled = t.Handshakes > 0 || t.MaxClients > 0
+		w.coupled = w.coupled || t.Handshakes > 0 || t.MaxClients > 0
 	}
 	for i := range w.quiet {
 		w.quiet[i] = w.answers(i)

@@ -40,6 +40,9 @@ func simulate(ctx context.Context, plan *scenario.Plan, o Many, size int) (*repo
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	if o.Report.Model == "" {
+		o.Report.Model = o.Model.String()
+	}
 	parts := &parts{Parts: report.NewParts(plan, o.Report), size: size}
 	var reason string
 	if w.coupled {
