@@ -5,7 +5,6 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -19,9 +18,6 @@ import (
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/flatline-dev/flatline/chaos/kernel"
-	"github.com/flatline-dev/flatline/chaos/packet"
-	"github.com/flatline-dev/flatline/chaos/stream"
 	"github.com/flatline-dev/flatline/report"
 	"github.com/flatline-dev/flatline/scenario"
 )
@@ -41,23 +37,6 @@ func BenchmarkBeat(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as flatline run sets it; for both loops
 	b.Run("loop=bare", func(b *testing.B) { benchBare(b, n) })
 	b.Run("loop=flatline", func(b *testing.B) { benchFleet(b, n, streamNet) })
-}
-
-// BenchmarkEngine measures the same beat through each engine of the network, with no fault in force; none is the fleet on
-// plain sockets. lag-p99 is the harness's own lateness in the steady state, ramp-lag-p99 that while 3,333 clients a second
-// connect. kernel needs CAP_NET_ADMIN and belongs into a network namespace:
-//
-//	go test -c -o fleet.test ./internal/fleet
-//	unshare --net sh -c 'ip link set lo up && exec ./fleet.test -test.run "^$" -test.bench Engine -test.benchtime 4x'
-func BenchmarkEngine(b *testing.B) {
-	n := envInt("FLATLINE_BENCH_CLIENTS", benchClients)
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	for _, e := range []struct {
-		name string
-		net  benchNet
-	}{{"none", plainNet}, {"stream", streamNet}, {"kernel", kernelNet}, {"packet", packetNet}} {
-		b.Run("engine="+e.name, func(b *testing.B) { benchFleet(b, n, e.net) })
-	}
 }
 
 // lags is a Recorder that also keeps how late the harness's timers ran.
@@ -89,39 +68,6 @@ func (l *lags) p99() float64 {
 	}
 	slices.Sort(l.late)
 	return float64(l.late[len(l.late)*99/100].Microseconds()) / 1000
-}
-
-// benchNet fills in what the clients dial through, and returns what ends it.
-type benchNet func(b *testing.B, o *Options, plan *scenario.Plan) (end func() error)
-
-func nothing() error { return nil }
-
-func plainNet(*testing.B, *Options, *scenario.Plan) func() error { return nothing }
-
-func streamNet(_ *testing.B, o *Options, plan *scenario.Plan) func() error {
-	o.Path = stream.New(o.Clock, o.Sink, plan.Seed, plan.Clients)
-	return nothing
-}
-
-func packetNet(b *testing.B, o *Options, plan *scenario.Plan) func() error {
-	e, err := packet.New(o.Clock, o.Sink, plan.Seed, plan.Clients, packet.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	o.Path = e
-	return e.Shutdown
-}
-
-func kernelNet(b *testing.B, o *Options, plan *scenario.Plan) func() error {
-	if err := kernel.Available(); err != nil {
-		b.Skip(err)
-	}
-	e, err := kernel.New(kernel.Config{Clock: o.Clock, Observer: o.Sink, Clients: plan.Clients, Target: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
-	if err != nil {
-		b.Fatal(err)
-	}
-	o.Path, o.DialTCP = e, e.DialTCP
-	return e.Close
 }
 
 func envInt(name string, or int) int {
@@ -182,11 +128,30 @@ func measure(b *testing.B, n int, before, rss int64, replies *atomic.Int64) {
 func benchFleet(b *testing.B, n int, through benchNet) {
 	url := echoServer(b)
 	before, rss := memory(), resident()
+	r := connected(b, n, url, through)
+	ramp, dials := r.lag.p99(), cpu()-r.began
+	time.Sleep(benchCycle)
+	r.lag.forget()
+	measure(b, n, before, rss, &r.fleet.received)
+	b.ReportMetric(float64(dials.Microseconds())/float64(n), "ramp-cpu-µs/client")
+	b.ReportMetric(ramp, "ramp-lag-p99-ms")
+	b.ReportMetric(r.lag.p99(), "lag-p99-ms")
+	r.stop()
+}
+
+// running is a fleet whose clients have all connected.
+type running struct {
+	fleet *Fleet
+	lag   *lags
+	began time.Duration // CPU used before
+	stop  func()
+}
+
+func connected(b *testing.B, n int, url string, through benchNet) running {
 	plan := benchPlan(b, n, time.Hour)
 	start := time.Now()
-	clock := func() time.Duration { return time.Since(start) }
 	lag := &lags{Recorder: report.NewRecorder(plan, report.Options{})}
-	o := Options{Sink: lag, Clock: clock, URL: url, Quantum: DefaultQuantum(n)}
+	o := Options{Sink: lag, Clock: func() time.Duration { return time.Since(start) }, URL: url, Quantum: DefaultQuantum(n)}
 	end := through(b, &o, plan)
 	f, err := New(plan, o)
 	if err != nil {
@@ -194,21 +159,16 @@ func benchFleet(b *testing.B, n int, through benchNet) {
 	}
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
-	spent := cpu()
+	r := running{fleet: f, lag: lag, began: cpu(), stop: func() {
+		cancel()
+		<-done
+		if err := end(); err != nil {
+			b.Error(err)
+		}
+	}}
 	go func() { done <- f.Run(ctx) }()
 	waitFor(b, func() bool { return open(f) == n })
-	ramp, dials := lag.p99(), cpu()-spent
-	time.Sleep(benchCycle)
-	lag.forget()
-	measure(b, n, before, rss, &f.received)
-	b.ReportMetric(float64(dials.Microseconds())/float64(n), "ramp-cpu-µs/client")
-	b.ReportMetric(ramp, "ramp-lag-p99-ms")
-	b.ReportMetric(lag.p99(), "lag-p99-ms")
-	cancel()
-	<-done
-	if err := end(); err != nil {
-		b.Error(err)
-	}
+	return r
 }
 
 func benchPlan(tb testing.TB, n int, duration time.Duration) *scenario.Plan {
