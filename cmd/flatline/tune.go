@@ -24,7 +24,7 @@ func (a *app) tuneCommand() *cobra.Command {
 		minimize, file                           string
 		rtt                                      time.Duration
 		look                                     outputFlags
-		rows, workers                            int
+		rows, workers, clients                   int
 	)
 	cmd := &cobra.Command{
 		Use:   "tune SCENARIO",
@@ -52,6 +52,8 @@ flags it searches around the group's own setting.`,
 			switch {
 			case rtt < 0:
 				return usageError(errors.New("--rtt must not be negative"))
+			case cmd.Flags().Changed("clients") && clients < 1:
+				return usageError(errors.New("--clients must be 1 or more"))
 			case workers < 1:
 				return usageError(errors.New("--workers must be 1 or more"))
 			}
@@ -63,7 +65,7 @@ flags it searches around the group's own setting.`,
 			if err != nil {
 				return usageError(err)
 			}
-			st, err := a.search(cmd.Context(), f, section, tune.Options{Model: sim.Model{Latency: rtt / 2}, Workers: workers, Minimize: objective})
+			st, err := a.search(cmd.Context(), f, section, tune.Options{Model: sim.Model{Latency: rtt / 2}, Clients: clients, Workers: workers, Minimize: objective})
 			if err != nil {
 				return err
 			}
@@ -97,6 +99,7 @@ flags it searches around the group's own setting.`,
 	fs.StringVar(&minimize, "minimize", "balance", "what to recommend by: balance, "+strings.Join(tune.Words(), ", "))
 	fs.StringVarP(&file, "output", "o", "", "write all settings with their values to this JSON `FILE`")
 	fs.DurationVar(&rtt, "rtt", 200*time.Microsecond, "round-trip time of the modelled path")
+	fs.IntVar(&clients, "clients", 0, "scale the scenario to `N` clients in all; groups keep their shares")
 	fs.IntVar(&rows, "rows", 12, "settings to list; -1: all that no other beats")
 	fs.IntVar(&workers, "workers", runtime.GOMAXPROCS(0), "settings to simulate at once; the answer is the same for any number")
 	_ = cmd.RegisterFlagCompletionFunc("minimize", cobra.FixedCompletions(append([]string{"balance"}, tune.Words()...), cobra.ShellCompDirectiveNoFileComp))

@@ -38,6 +38,7 @@ type Study struct {
 // Options of a search.
 type Options struct {
 	Model    sim.Model
+	Clients  int                   // the scenario is scaled to so many in all; 0: it is not
 	Workers  int                   // settings that are simulated at once, >= 1
 	Minimize Objective             // Objectives: a balance of all
 	Progress func(done, total int) // may be nil; called from several goroutines
@@ -54,6 +55,11 @@ func Search(ctx context.Context, f *scenario.File, section *scenario.FileTune, o
 	if err != nil {
 		return nil, err
 	}
+	if o.Clients > 0 {
+		if base, err = base.Scaled(o.Clients); err != nil {
+			return nil, err
+		}
+	}
 	st := &Study{Name: base.Name, Group: section.Group, Seed: base.Seed, Clients: base.Clients, Duration: base.Duration,
 		Candidates: make([]Candidate, len(settings)), Best: -1, Minimize: o.Minimize}
 	var work errgroup.Group
@@ -66,7 +72,7 @@ func Search(ctx context.Context, f *scenario.File, section *scenario.FileTune, o
 		work.Go(func() error {
 			c := &st.Candidates[i]
 			c.Setting = settings[i]
-			err := c.simulate(ctx, f, section, base.Duration, o.Model)
+			err := c.simulate(ctx, f, section, base, &o)
 			done <- struct{}{}
 			if o.Progress != nil {
 				o.Progress(len(done), len(settings))
@@ -89,20 +95,25 @@ func Search(ctx context.Context, f *scenario.File, section *scenario.FileTune, o
 
 // simulate runs one setting. A setting that makes no client, such as a cap below the first delay, is refused, and that is
 // no error. Every setting is simulated for the same time.
-func (c *Candidate) simulate(ctx context.Context, f *scenario.File, section *scenario.FileTune, d time.Duration, m sim.Model) error {
+func (c *Candidate) simulate(ctx context.Context, f *scenario.File, section *scenario.FileTune, base *scenario.Plan, o *Options) error {
 	with, err := f.With(section, &c.Setting)
 	if err != nil {
 		return err
 	}
-	duration := scenario.Duration(d)
+	duration := scenario.Duration(base.Duration)
 	with.Duration = &duration
 	plan, err := with.Plan()
 	if err != nil {
 		c.Refused = err.Error()
 		return nil
 	}
+	if plan.Clients != base.Clients {
+		if plan, err = plan.Scaled(base.Clients); err != nil {
+			return err
+		}
+	}
 	rec := report.NewRecorder(plan, report.Options{Driver: "sim"})
-	if err := sim.Run(ctx, plan, sim.Options{Sink: rec, Model: m}); err != nil {
+	if err := sim.Run(ctx, plan, sim.Options{Sink: rec, Model: o.Model}); err != nil {
 		return err
 	}
 	c.Score = ScoreOf(plan, rec.Snapshot(plan.Duration, report.SnapshotOptions{Final: true}))
