@@ -57,9 +57,8 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 			if err := errors.Join(flags.output.check(), flags.metrics.check()); err != nil {
 				return err
 			}
-			if flags.live != "" || cmd.Flags().Changed("live") {
-				var err error
-				if flags.live, err = liveAddr(flags.live); err != nil {
+			if cmd.Flags().Changed("live") {
+				if _, err := listenAddress("live", flags.live); err != nil {
 					return err
 				}
 			}
@@ -104,12 +103,11 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 			return err
 		}
 	}
-	whole := ctx
-	live, err := a.listenLive(flags.live)
+	live, err := a.livePage(&web, flags.live)
 	if err != nil {
 		return err
 	}
-	defer live.close()
+	whole := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ignore := sync.OnceFunc(a.onInterrupt(cancel))
@@ -135,8 +133,8 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 		r.publish(scrapes)
 		fmt.Fprintf(a.stderr, "metrics: %s\n", scrapes.url("/metrics"))
 	}
+	live.show(r.rec, r.clock)
 	web.serve()
-	live.serve(r.rec, r.clock)
 	runErr := r.drive(ctx, cancel, live, a.progress(r.rec, plan, flags.quiet))
 
 	end := report.SnapshotOptions{Final: true}
@@ -153,8 +151,8 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	}
 	res := r.rec.Snapshot(r.clock(), end)
 	err = a.finish(res, &flags.output, r.path)
-	if liveErr := live.finish(res); liveErr != nil { // the report is out: what else failed does not change what was measured
-		fmt.Fprintf(a.stderr, "live page: %s\n", printable(liveErr.Error()))
+	if live := live.finish(res); live != nil { // the report is out: what else failed does not change what was measured
+		fmt.Fprintf(a.stderr, "live page: %s\n", printable(live.Error()))
 	}
 	if !end.Interrupted {
 		ignore()
