@@ -13,7 +13,7 @@ import (
 // result simulates the plan into a Result and judges it.
 func result(t testing.TB, p *scenario.Plan, m sim.Model) *report.Result {
 	t.Helper()
-	rec := report.NewRecorder(p, report.Options{Driver: "sim"})
+	rec := report.NewRecorder(p, report.Options{Driver: "sim", Model: m.String()})
 	if err := sim.Run(context.Background(), p, sim.Options{Sink: rec, Model: m}); err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ func TestAnyNumberOfWorkers(t *testing.T) {
 		text := randomScenario(r, 60, n%3 == 0)
 		m := randomModel(r, n%3 == 0)
 		p := plan(t, text)
-		slow := report.NewRecorder(p, report.Options{Driver: "sim"})
+		slow := report.NewRecorder(p, report.Options{Driver: "sim", Model: m.String()})
 		if err := sim.Run(context.Background(), p, sim.Options{Sink: oneByOne{slow}, Model: m}); err != nil {
 			t.Fatal(err)
 		}
