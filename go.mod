@@ -24,6 +24,11 @@ require (
 )
 
 require (
+	github.com/yuin/goldmark v1.7.13 // tests: reads our Markdown as GitHub does, to see that names stay text
+	golang.org/x/perf v0.0.0-20240404204407-f3e401e020e4 // tests: the reader of benchstat; later ones need later golang.org/x
+)
+
+require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/google/btree v1.1.2 // indirect

@@ -91,22 +91,22 @@ func figure(metric scenario.Metric, s Scope, m Measure, err error) Figure {
 	return f
 }
 
-// figures answers all metrics in one window: every one for the whole run, so that a reader sees what was not measured,
+// windowFigures answers all metrics in one window: every one for the whole run, so that a reader sees what was not measured,
 // and elsewhere those with a value. Counts by cause stand only for causes that occurred.
-func (r *Result) figures(during string, w *window, groups []string) (out []Figure) {
-	scope := func(s Scope, group int) {
-		q := query{r: r, w: w, by: s.By, group: group}
+func (s *Summary) windowFigures(during string, w *window, groups []string) (out []Figure) {
+	scope := func(scope Scope, group int) {
+		q := query{r: s.r, w: w, by: scope.By, group: group, levels: s.levels}
 		for _, metric := range scenario.Metrics {
-			if s.In != "" && !metric.In || s.By != "" && !metric.By || during != "" && !metric.During {
+			if scope.In != "" && !metric.In || scope.By != "" && !metric.By || during != "" && !metric.During {
 				continue
 			}
-			if s.By != "" && metric.Histogram != "" {
+			if scope.By != "" && metric.Histogram != "" {
 				if n, err := q.metric(metric.Histogram + ".count"); err != nil || n.Value == 0 {
 					continue
 				}
 			}
 			m, err := q.metric(metric.Name)
-			if f := figure(metric, s, m, err); f.Exists && (s.By == "" || f.Value != 0) || s == (Scope{}) {
+			if f := figure(metric, scope, m, err); f.Exists && (scope.By == "" || f.Value != 0) || scope == (Scope{}) {
 				out = append(out, f)
 			}
 		}

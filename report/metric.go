@@ -125,8 +125,9 @@ type query struct {
 	by    string
 	group int
 
-	timed map[string]*Hist        // by family, over the window's segments
-	fates map[string]*attribution // by family, over the window's occurrences
+	levels map[levelKey]Buckets    // of groups over the run; summaries share them between their queries
+	timed  map[string]*Hist        // by family, over the window's segments
+	fates  map[string]*attribution // by family, over the window's occurrences
 }
 
 func (q *query) value(family, stat string) (Measure, error) {

@@ -11,16 +11,6 @@ import (
 // storm answers the metrics of reconnect storms and zombies.
 func (q *query) storm(metric string) (Measure, error) {
 	byTime := q.w.timed || q.w.name == ""
-	var all, zombies Buckets // of the groups, over the run: tens of thousands of ticks, so only where they are asked for
-	for i := range q.r.Groups {
-		switch {
-		case !byTime || q.group >= 0 && q.group != i:
-		case metric == "zombies.peak":
-			zombies.Merge(q.r.Groups[i].Zombies)
-		case metric == "storm.peak" || metric == "storm.attempts":
-			all.Merge(q.r.Groups[i].Attempts)
-		}
-	}
 	perOcc := func(get func(*OccGroup) Buckets) (out []Buckets) {
 		for _, o := range q.w.occs {
 			var b Buckets
@@ -39,7 +29,7 @@ func (q *query) storm(metric string) (Measure, error) {
 		var parts []Buckets
 		if byTime {
 			for _, s := range q.w.spans {
-				parts = append(parts, all.between(s.from, s.to))
+				parts = append(parts, q.level("attempts").between(s.from, s.to))
 			}
 		} else {
 			parts = perOcc(attempts)
@@ -62,7 +52,7 @@ func (q *query) storm(metric string) (Measure, error) {
 		n := int64(0)
 		if byTime {
 			for _, s := range q.w.spans {
-				n += all.SumBetween(s.from, s.to)
+				n += q.level("attempts").SumBetween(s.from, s.to)
 			}
 		} else {
 			for _, b := range perOcc(attempts) {
@@ -96,7 +86,7 @@ func (q *query) storm(metric string) (Measure, error) {
 		hi := int64(0)
 		if byTime {
 			for _, s := range q.w.spans {
-				_, h, _ := zombies.Levels(s.from, s.to)
+				_, h, _ := q.level("zombies").Levels(s.from, s.to)
 				hi = max(hi, h)
 			}
 		} else {
@@ -109,16 +99,45 @@ func (q *query) storm(metric string) (Measure, error) {
 	}
 }
 
+type levelKey struct {
+	what  string
+	group int
+}
+
+// level is what a group, or all of them, did over the run: attempts, zombies or open. It must not be changed.
+func (q *query) level(what string) Buckets {
+	key := levelKey{what, q.group}
+	if b, ok := q.levels[key]; ok {
+		return b
+	}
+	var out Buckets
+	for i := range q.r.Groups {
+		g := &q.r.Groups[i]
+		if q.group >= 0 && q.group != i {
+			continue
+		}
+		b := map[string]Buckets{"attempts": g.Attempts, "zombies": g.Zombies, "open": g.Open}[what]
+		if q.group == i {
+			out = b
+		} else {
+			out.Merge(b)
+		}
+	}
+	if q.levels == nil {
+		q.levels = map[levelKey]Buckets{}
+	}
+	q.levels[key] = out
+	return out
+}
+
 // clients answers how many were open. The minimum of the run and of the baseline starts when everybody who could open
 // had done so: at the highest level after the ramp and before the first fault.
 func (q *query) clients(metric string) Measure {
-	var open Buckets
 	var neverOpened, doubled int64
 	for i := range q.r.Groups {
 		if g := &q.r.Groups[i]; q.group < 0 || q.group == i {
 			neverOpened += g.NeverOpened
 			doubled += g.Doubled
-			open.Merge(g.Open)
 		}
 	}
 	switch metric {
@@ -127,6 +146,7 @@ func (q *query) clients(metric string) Measure {
 	case "clients.doubled":
 		return exactly(float64(doubled), scenario.Count)
 	}
+	open := q.level("open")
 	lowest, last := int64(math.MaxInt64), int64(0)
 	for _, s := range q.w.spans {
 		if q.w.name == "" || q.w.name == "baseline" {

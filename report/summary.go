@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -25,6 +26,20 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 		return []byte("null"), nil
 	}
 	return json.Marshal(time.Duration(s).Seconds())
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (s *Seconds) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*s = Seconds(never)
+		return nil
+	}
+	var f float64
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	*s = Seconds(math.Round(f * 1e9))
+	return nil
 }
 
 // String is the time as reports print it, "-" if it never came.
@@ -53,8 +68,8 @@ type Summary struct {
 	Engine   string           `json:"engine,omitempty" doc:"what carried out the network's faults"`
 	Host     Host             `json:"host" doc:"where flatline ran; memory in bytes"`
 	Started  time.Time        `json:"started,omitzero" doc:"wall clock, RFC 3339"`
-	Elapsed  Seconds          `json:"elapsed" doc:"length of the run in seconds"`
-	Duration Seconds          `json:"duration" doc:"planned length in seconds"`
+	Elapsed  Seconds          `json:"elapsed_s" doc:"length of the run in seconds"`
+	Duration Seconds          `json:"duration_s" doc:"planned length in seconds"`
 	Clients  int              `json:"clients" doc:"clients of the plan"`
 	Groups   []SummaryGroup   `json:"groups" doc:"in the order of the plan"`
 	Status   Status           `json:"status" doc:"complete, interrupted, target lost, or running"`
@@ -68,8 +83,9 @@ type Summary struct {
 	Trust    SummaryTrust     `json:"trust" doc:"how far to trust it"`
 	Warnings []SummaryWarning `json:"warnings" doc:"what made the numbers less trustworthy"`
 
-	r     *Result
-	index map[figureKey]int
+	r      *Result
+	index  map[figureKey]int
+	levels map[levelKey]Buckets
 }
 
 type figureKey struct {
@@ -95,7 +111,7 @@ type SummaryCase struct {
 
 // SummaryWarning is a warning of the run.
 type SummaryWarning struct {
-	At    Seconds `json:"at" doc:"seconds since the start, the first time"`
+	At    Seconds `json:"at_s" doc:"seconds since the start, the first time"`
 	Text  string  `json:"text"`
 	Count int     `json:"count" doc:"how often"`
 }
@@ -138,9 +154,10 @@ func Summarize(r *Result) *Summary {
 
 // measure fills in the figures of all windows, and the faults.
 func (s *Summary) measure(groups []string) {
+	s.levels = map[levelKey]Buckets{}
 	for _, name := range []string{"", "baseline", "recovery"} {
 		w, _ := s.r.window(name) // these always exist
-		s.Figures = append(s.Figures, s.r.figures(name, &w, groups)...)
+		s.Figures = append(s.Figures, s.windowFigures(name, &w, groups)...)
 	}
 	s.faults(groups)
 	s.index = make(map[figureKey]int, len(s.Figures))

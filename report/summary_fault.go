@@ -17,11 +17,11 @@ type SummaryFault struct {
 	How         chaos.How   `json:"how,omitempty" doc:"rst, fin, close(1012) and so on"`
 	Severs      bool        `json:"severs" doc:"a client whose path it touches ought to notice"`
 	Instant     bool        `json:"instant" doc:"it has no length"`
-	Planned     Seconds     `json:"planned" doc:"seconds since the start"`
-	Began       Seconds     `json:"began" doc:"seconds since the start; null: it never began"`
-	InForce     Seconds     `json:"in_force" doc:"when it was in force for every victim, in seconds since the start"`
-	Ended       Seconds     `json:"ended" doc:"seconds since the start; null: in force until the end of the run, or instant"`
-	Recoverable Seconds     `json:"recoverable" doc:"from when on recovery was possible, in seconds since the start; null: never"`
+	Planned     Seconds     `json:"planned_s" doc:"seconds since the start"`
+	Began       Seconds     `json:"began_s" doc:"seconds since the start; null: it never began"`
+	InForce     Seconds     `json:"in_force_s" doc:"when it was in force for every victim, in seconds since the start"`
+	Ended       Seconds     `json:"ended_s" doc:"seconds since the start; null: in force until the end of the run, or instant"`
+	Recoverable Seconds     `json:"recoverable_s" doc:"from when on recovery was possible, in seconds since the start; null: never"`
 	Failed      string      `json:"failed,omitempty" doc:"why it could not be carried out"`
 	Victims     int         `json:"victims" doc:"clients that it was to touch"`
 	All         FaultPart   `json:"all" doc:"what it did to all it touched"`
@@ -60,6 +60,16 @@ func (f *SummaryFault) Scope(p *FaultPart) Scope { return Scope{During: f.Window
 
 // Name is the fault's name, with "#2" and so on behind it from the second happening.
 func (f *SummaryFault) Name() string { return f.o.Name }
+
+// lost are the groups in which somebody noticed, where it touched more than one.
+func (f *SummaryFault) lost() (parts []*FaultPart) {
+	for k := range f.Groups {
+		if p := &f.Groups[k]; len(p.Causes) > 0 {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
 
 // Since says from when recovery is counted.
 func (f *SummaryFault) Since() string {
@@ -125,10 +135,10 @@ func (s *Summary) faults(groups []string) {
 		if together := byFault[o.Fault]; len(together) > 1 && together[0] == o && !slices.Contains(taken, names[i]) {
 			taken = append(taken, names[i])
 			w := r.occurrenceWindow(names[i], together...)
-			s.Figures = append(s.Figures, r.figures(names[i], &w, groups)...)
+			s.Figures = append(s.Figures, s.windowFigures(names[i], &w, groups)...)
 		}
 		w := r.occurrenceWindow(windows[i], o)
-		s.Figures = append(s.Figures, r.figures(windows[i], &w, groups)...)
+		s.Figures = append(s.Figures, s.windowFigures(windows[i], &w, groups)...)
 	}
 }
 

@@ -11,6 +11,10 @@ const maxPictures = 12
 // maxGroups is up to how many groups are shown apart.
 const maxGroups = 6
 
+// stormColumns are the figures of a storm: attempts, peak, each, failed, 50, 95, 99, 100 % back, lost.
+var stormColumns = []string{"storm.attempts", "storm.peak", "storm.amplification", "storm.failed", "recovery.p50", "recovery.p95",
+	"recovery.p99", "recovery.max", "recovery.lost"}
+
 func (t *text) cameBack() {
 	tb := &Table{}
 	tb.Add("  fault", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
@@ -26,13 +30,8 @@ func (t *text) cameBack() {
 			continue
 		}
 		shown := []*FaultPart{&f.All}
-		if n := len(f.Groups); n > 0 && n <= maxGroups {
-			shown = nil
-			for k := range f.Groups {
-				if x := &f.Groups[k]; len(x.Causes) > 0 {
-					shown = append(shown, x)
-				}
-			}
+		if lost := f.lost(); len(lost) > 0 && len(f.Groups) <= maxGroups {
+			shown = lost
 		}
 		p := t.scale(f.o, f.All.part)
 		for _, x := range shown {
@@ -61,8 +60,7 @@ func (t *text) cameBack() {
 
 func (t *text) backRow(tb *Table, name string, s Scope) {
 	row := []string{name}
-	for _, metric := range []string{"storm.attempts", "storm.peak", "storm.amplification", "storm.failed", "recovery.p50", "recovery.p95",
-		"recovery.p99", "recovery.max", "recovery.lost"} {
+	for _, metric := range stormColumns {
 		row = append(row, t.s.Figure(metric, s).Text)
 	}
 	tb.Add(row...)

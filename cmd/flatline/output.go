@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,11 +20,13 @@ type outputFlags struct {
 	html  string
 	width int
 	ascii bool
+	also  writeFlag
 }
 
 func (o *outputFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.file, "output", "o", "", "write the Result to this `FILE`; none writes none (default NAME.result.json)")
 	cmd.Flags().StringVar(&o.html, "html", "", "write the report as one HTML page to this `FILE` too")
+	o.also.add(cmd)
 	o.addLook(cmd)
 }
 
@@ -105,17 +108,21 @@ func (a *app) finish(r *report.Result, o *outputFlags, path string) error {
 	if path != "" {
 		saved = r.WriteFile(path)
 	}
+	also := o.also.write(r)
 	if err := a.print(r, o); err != nil {
-		return cannotRun(err)
+		return cannotRun(errors.Join(err, saved, also))
 	}
 	if err := saveHTML(o.html, html.Input{Result: r}); err != nil {
 		saved = errors.Join(saved, err)
 	}
 	if saved != nil {
-		return cannotRun(fmt.Errorf("the report above is all that is left: %w", saved))
+		return cannotRun(errors.Join(fmt.Errorf("the report above is all that is left: %w", saved), also))
 	}
 	if path != "" {
 		fmt.Fprintf(a.stderr, "result: %s\n", path)
+	}
+	if also != nil {
+		return cannotRun(also)
 	}
 	return verdictExit(r)
 }
@@ -164,37 +171,45 @@ func (a *app) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report RESULT",
 		Short: "render a Result again",
-		Long: `Report reads the file that run or sim wrote and prints the report again. The exit code is that
-of the run.
+		Long: `Report reads the file that run or sim wrote and prints the report again, in any form. The exit code
+is that of the run.
 
 With --format html it is one page for a browser, with charts; several Results are drawn over one
 another, and the exit code is 0.`,
 		Args:              results(&format),
 		ValidArgsFunction: resultFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
-			switch format {
-			case "text":
-				if o.file != "" {
-					return usageError(hint(errors.New("-o is for the HTML page"), "flatline report "+quote(args[0])+" > FILE"))
-				}
-			case "html":
+			form, err := lookupFormat(format)
+			if err != nil {
+				return usageError(err)
+			}
+			if slices.ContainsFunc(args, func(result string) bool { return same(o.file, result) }) {
+				return usageError(fmt.Errorf("-o %s is the Result itself, which the report would replace", o.file))
+			}
+			if form.Name == "html" {
 				return a.reportHTML(args, o.file)
-			default:
-				return usageError(hint(fmt.Errorf("unknown format %q", format), "formats: text, html"))
 			}
 			r, err := readResult(args[0])
 			if err != nil {
 				return err
 			}
-			if err := a.print(r, &o); err != nil {
+			switch {
+			case o.file != "" && o.file != "-":
+				err = form.WriteFile(o.file, r, report.TextOptions{Width: o.width, ASCII: o.ascii})
+			case form.Name == "text":
+				err = a.print(r, &o)
+			default:
+				err = form.Write(a.stdout, r, report.TextOptions{})
+			}
+			if err != nil {
 				return cannotRun(err)
 			}
 			return verdictExit(r)
 		},
 	}
+	cmd.Flags().StringVarP(&o.file, "output", "o", "", "write the report to this `FILE` instead of standard output")
 	o.addLook(cmd)
-	cmd.Flags().StringVarP(&o.file, "output", "o", "", "write the HTML page to this `FILE` instead of standard output")
-	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the report: text, html")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "html"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the report: "+formatNames())
+	_ = cmd.RegisterFlagCompletionFunc("format", formatCompletions)
 	return cmd
 }

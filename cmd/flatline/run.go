@@ -66,6 +66,9 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 			if err != nil {
 				return err
 			}
+			if err := flags.output.also.check(flags.output.path(plan), flags.output.html); err != nil {
+				return err
+			}
 			return a.run(cmd.Context(), plan, &flags)
 		},
 	}

@@ -47,6 +47,9 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 					return usageError(hint(fmt.Errorf("--clients: %w", err), fmt.Sprintf("at least one for each group, at most %d", scenario.MaxSimulated)))
 				}
 			}
+			if err := output.also.check(output.path(plan), output.html); err != nil {
+				return err
+			}
 			if !quiet {
 				fmt.Fprint(a.stderr, printable(plan.String()))
 			}
