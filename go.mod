@@ -16,16 +16,13 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
+	github.com/yuin/goldmark v1.7.13 // tests: reads our Markdown as GitHub does, to see that names stay text
 	go.yaml.in/yaml/v3 v3.0.6
+	golang.org/x/perf v0.0.0-20240404204407-f3e401e020e4 // tests: the reader of benchstat; later ones need later golang.org/x
 	golang.org/x/sync v0.19.0
 	golang.org/x/sys v0.41.0
 	golang.org/x/term v0.40.0
 	gvisor.dev/gvisor v0.0.0-20260224225140-573d5e7127a8
-)
-
-require (
-	github.com/yuin/goldmark v1.7.13 // tests: reads our Markdown as GitHub does, to see that names stay text
-	golang.org/x/perf v0.0.0-20240404204407-f3e401e020e4 // tests: the reader of benchstat; later ones need later golang.org/x
 )
 
 require (
