@@ -52,6 +52,7 @@ func (t *Target) written() FileTarget {
 func (g *Group) written() FileGroup {
 	w := FileGroup{Group: g.Name, Count: g.Count, Ramp: &Ramp{Over: g.Ramp}, Delay: ptr(Duration(g.Delay)), Tuning: tuningOf(&g.Config),
 		Path: g.Path, Headers: g.Headers, Subprotocols: g.Subprotocols, Sources: &Sources{Auto: true}}
+	w.Dialect = g.Dialect
 	if len(g.Sources) > 0 && !g.autoSources {
 		w.Sources = &Sources{List: g.Sources}
 	}
@@ -73,8 +74,21 @@ func tuningOf(c *heartbeat.Config) Tuning {
 		Reconnect: &TuningReconnect{Kind: ptr(reconnectKinds[re.Kind]), Delay: ptr(Duration(re.Delay)), Factor: &re.Factor,
 			Cap: some(Duration(re.Cap)), Jitter: ptr(jitters[re.Jitter]), MaxAttempts: &re.MaxAttempts,
 			ResetAfter: ptr(Duration(re.ResetAfter)), Lock: &re.Lock},
-		Notice: patternOf(c.Notice),
+		Notice:  patternOf(c.Notice),
+		Silence: some(Duration(c.Silence)),
+		Check:   some(Span(c.Check)),
 	}
+	if c.Silence > 0 {
+		t.Timeout, t.Misses = nil, nil
+	}
+	if re.CapOn != heartbeat.CapDelay {
+		t.Reconnect.CapOn = ptr(capsOn[re.CapOn])
+	}
+	if len(re.Spread) > 0 {
+		t.Reconnect.Spread = ptr(Bands(re.Spread))
+	}
+	t.Reconnect.Plus = some(Span(re.Plus))
+	t.Reconnect.First, t.Reconnect.AfterLoss, t.Reconnect.AfterTimeout = (*Span)(re.First), (*Span)(re.AfterLoss), (*Span)(re.AfterTimeout)
 	for _, s := range c.Opening.Steps {
 		t.Opening.Steps = append(t.Opening.Steps, TuningStep{Send: messageOf(s.Send), Await: patternOf(s.Await)})
 	}
@@ -83,7 +97,7 @@ func tuningOf(c *heartbeat.Config) Tuning {
 			t.Reconnect.Delays = append(t.Reconnect.Delays, Duration(d))
 		}
 	}
-	if re.Jitter == heartbeat.Ratio {
+	if re.JitterRatio > 0 && (re.Jitter == heartbeat.Ratio || re.Jitter == heartbeat.Backo2) {
 		t.Reconnect.JitterRatio = ptr(Share(re.JitterRatio))
 	}
 	for _, r := range re.StopCodes {
@@ -97,6 +111,9 @@ func patternOf(p *heartbeat.Pattern) *Pattern {
 		return nil
 	}
 	w := &Pattern{Kind: p.Kind, Text: Payload(p.Text), re: p.Re}
+	if p.Ref {
+		w.Text = Payload(string(p.Text) + heartbeat.RefWord + string(p.Tail))
+	}
 	if p.Kind == heartbeat.Regexp && p.Re != nil {
 		w.Text = Payload(p.Re.String())
 	}

@@ -92,6 +92,18 @@ func (v Amount) encodeNode() any   { return v.Text }
 func (v Selector) encodeNode() any { return v.String() }
 func (v Codes) encodeNode() any    { return v.String() }
 func (v How) encodeNode() any      { return string(v.How) }
+func (v Span) encodeNode() any     { return v.String() }
+
+func (v Bands) encodeNode() any {
+	var list []string
+	for _, b := range v {
+		list = append(list, formatBand(b))
+	}
+	if len(list) == 1 {
+		return list[0]
+	}
+	return list
+}
 
 func (v Sources) encodeNode() any {
 	if v.Auto {

@@ -53,10 +53,11 @@ type FileGroup struct {
 	Ramp    *Ramp     `yaml:"ramp" doc:"The clients connect evenly over this time, or at this rate (500/s)." default:"one heartbeat interval, so that the clients' phases are uniform"`
 	Delay   *Duration `yaml:"delay" doc:"The group begins this long after the run's start." default:"0s"`
 	Profile string    `yaml:"profile" doc:"A named client of the real world, see flatline profiles. Without one, beat says what the client does."`
+	Dialect string    `yaml:"dialect" doc:"How the embedded server talks to this group: as the server of the named profile, or echo." default:"as the profile's own server, if it has one of its own"`
 
 	Tuning `yaml:",inline"`
 
-	Path         string            `yaml:"path" doc:"Replaces the target's path if it begins with /, is appended otherwise. May hold {{.Client}} and so on."`
+	Path         string            `yaml:"path" doc:"Replaces the target's path if it begins with /, is appended otherwise. May hold {{.Client}} and so on." default:"the profile's, if the target has no path"`
 	Headers      map[string]string `yaml:"headers" doc:"HTTP headers of the upgrade request. Values may hold {{.Client}} and so on."`
 	Subprotocols []string          `yaml:"subprotocols" doc:"WebSocket subprotocols to offer."`
 	Sources      *Sources          `yaml:"sources" doc:"Local addresses to connect from, used in turn, or auto: one 127.0.0.x for every 14,000 clients of a loopback target (Linux)." default:"auto"`
@@ -69,6 +70,8 @@ type Tuning struct {
 	Liveness  *string          `yaml:"liveness" enum:"any,reply" doc:"Which received messages prove that the server lives: any, or only what beat.match recognises." default:"any"`
 	Timeout   *Duration        `yaml:"timeout" doc:"Silence allowed after the last tolerated beat." default:"0s"`
 	Misses    *int             `yaml:"misses" min:"0" max:"1000" doc:"Beats in a row without proof of life until the peer counts as dead; 0: silence is never noticed." default:"1"`
+	Silence   *Duration        `yaml:"silence" doc:"In place of timeout and misses: the peer is dead once nothing has proved it alive for this long, whatever beats are out; 0s: timeout and misses rule." default:"0s"`
+	Check     *Span            `yaml:"check" doc:"The client looks for silence only at ticks this far apart (3s), or a random time apart (6s-12s), as a timer does that runs since the page was loaded." default:"at once"`
 	Opening   *TuningOpening   `yaml:"opening" doc:"What must happen before a connection counts as open."`
 	Close     *TuningClose     `yaml:"close" doc:"What the client does with a connection that it has declared dead."`
 	Reconnect *TuningReconnect `yaml:"reconnect" doc:"The reconnect policy."`
@@ -77,15 +80,15 @@ type Tuning struct {
 
 // TuningBeat is the heartbeat of a [Tuning].
 type TuningBeat struct {
-	By       *string   `yaml:"by" enum:"client,server,nobody" doc:"Who beats." default:"client"`
+	By       *string   `yaml:"by" enum:"client,server,both,nobody" doc:"Who beats: the client, which awaits replies; the server; both, and neither replies." default:"client"`
 	Frame    *string   `yaml:"frame" enum:"text,binary,ping" doc:"Frame of the beat." default:"text"`
-	Payload  *Payload  `yaml:"payload" doc:"What the client sends." default:"empty"`
+	Payload  *Payload  `yaml:"payload" doc:"What the client sends. {{.Ref}} stands for the number of the beat." default:"empty"`
 	Interval *Duration `yaml:"interval" doc:"Time between beats."`
 	After    *string   `yaml:"after" enum:"message,either,beat,reply" doc:"What arms the client's next beat: a received message; a message or its own beat, whichever came last; its own beat (a fixed tick); only the matching reply." default:"beat"`
 	AtOpen   *bool     `yaml:"at_open" doc:"The first beat leaves as the connection opens." default:"false"`
 	First    *Share    `yaml:"first" doc:"Randomness of the first beat: it comes after interval x (1 - first x U[0,1))." default:"0%"`
 	Jitter   *Share    `yaml:"jitter" doc:"Randomness of each later beat: interval x (1 +- jitter); below 100%." default:"0%"`
-	Match    *Pattern  `yaml:"match" doc:"The message from the server that is the other half: the reply, or the server's beat." default:"any"`
+	Match    *Pattern  `yaml:"match" doc:"The message from the server that is the other half: the reply, or the server's beat. {{.Ref}} in it has to be the number of the beat." default:"any"`
 	Answer   *Message  `yaml:"answer" doc:"What the client answers to the server's beat (control frames answer themselves)." default:"nothing"`
 }
 
@@ -110,17 +113,23 @@ type TuningClose struct {
 
 // TuningReconnect is the reconnect policy of a [Tuning].
 type TuningReconnect struct {
-	Kind        *string    `yaml:"kind" enum:"never,fixed,list,exponential" doc:"Family of the back-off." default:"never"`
-	Delay       *Duration  `yaml:"delay" doc:"fixed: the delay; exponential: the first delay."`
-	Delays      []Duration `yaml:"delays" doc:"list: the delays in turn, then the last one for ever."`
-	Factor      *float64   `yaml:"factor" min:"1" max:"100" doc:"exponential: growth per failed attempt." default:"2"`
-	Cap         *Duration  `yaml:"cap" doc:"Longest delay before jitter." default:"none"`
-	Jitter      *string    `yaml:"jitter" enum:"none,full,equal,decorrelated,ratio" doc:"How randomness spreads a delay d: full U[0,d), equal d/2 + U[0,d/2), decorrelated min(cap, U[delay, 3 x previous)), ratio d x (1 +- jitter_ratio)." default:"none"`
-	JitterRatio *Share     `yaml:"jitter_ratio" doc:"jitter ratio: how far around the delay."`
-	MaxAttempts *int       `yaml:"max_attempts" min:"0" max:"1000000" doc:"Failed attempts in a row until the client gives up; 0: never." default:"0"`
-	ResetAfter  *Duration  `yaml:"reset_after" doc:"The back-off starts over once a connection stayed open this long." default:"0s, as it opens"`
-	StopCodes   []Codes    `yaml:"stop_codes" doc:"Close codes from the server that end reconnecting: 1008, 4000-4999."`
-	Lock        *bool      `yaml:"lock" doc:"Forbids two reconnects at once. Without it a client that hears both error and close connects twice." default:"true"`
+	Kind         *string    `yaml:"kind" enum:"never,fixed,list,exponential,linear" doc:"Family of the back-off: linear is delay x n before attempt n." default:"never"`
+	Delay        *Duration  `yaml:"delay" doc:"fixed: the delay; exponential, linear: the first delay."`
+	Delays       []Duration `yaml:"delays" doc:"list: the delays in turn, then the last one for ever."`
+	Factor       *float64   `yaml:"factor" min:"1" max:"100" doc:"exponential: growth per failed attempt." default:"2"`
+	Cap          *Duration  `yaml:"cap" doc:"Longest delay; cap_on says of what." default:"none"`
+	CapOn        *string    `yaml:"cap_on" enum:"delay,jittered,both" doc:"What the cap bounds: the delay before the jitter, so that clients at the cap stay spread; the jittered one, so that they meet at the cap; or both." default:"delay"`
+	Jitter       *string    `yaml:"jitter" enum:"none,full,equal,decorrelated,ratio,spread,once,backo2" doc:"How randomness spreads a delay d: full U[0,d), equal d/2 + U[0,d/2), decorrelated min(cap, U[delay, 3 x previous)), ratio d x (1 +- jitter_ratio), spread d x a factor from each band of spread, once the same with a factor drawn once in a client's life, backo2 as the npm package of that name." default:"none"`
+	JitterRatio  *Share     `yaml:"jitter_ratio" doc:"jitter ratio and backo2: how far around the delay."`
+	Spread       *Bands     `yaml:"spread" doc:"jitter spread and once: the band of the factor (80%-100%), or several whose factors multiply."`
+	Plus         *Span      `yaml:"plus" doc:"Added after the jitter: a time (500ms), or a random one (0s-2s)." default:"0s"`
+	First        *Span      `yaml:"first" doc:"Delay of the first attempt, fixed (0s) or random (0s-5s), in place of the policy, which counts from the second." default:"the policy's"`
+	AfterLoss    *Span      `yaml:"after_loss" doc:"Delay of the attempt that follows the loss of an open connection; it does not count for the policy." default:"the policy's"`
+	AfterTimeout *Span      `yaml:"after_timeout" doc:"Delay of the attempt that follows when the client itself has declared a silent peer dead; it does not count for the policy." default:"after_loss"`
+	MaxAttempts  *int       `yaml:"max_attempts" min:"0" max:"1000000" doc:"Failed attempts in a row until the client gives up; 0: never." default:"0"`
+	ResetAfter   *Duration  `yaml:"reset_after" doc:"The back-off starts over once a connection stayed open this long." default:"0s, as it opens"`
+	StopCodes    []Codes    `yaml:"stop_codes" doc:"Close codes from the server that end reconnecting: 1008, 4000-4999."`
+	Lock         *bool      `yaml:"lock" doc:"Forbids two reconnects at once. Without it a client that hears both error and close connects twice." default:"true"`
 }
 
 // FileChaos is the chaos section: a list of faults, or {engine, faults}.

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"reflect"
@@ -139,8 +140,14 @@ func (v *Pattern) pattern() heartbeat.Pattern {
 		return heartbeat.Pattern{}
 	}
 	p := heartbeat.Pattern{Kind: v.Kind, Text: v.Text, Re: v.re}
-	if v.Kind == heartbeat.Regexp && p.Re == nil {
-		p.Re = regexp.MustCompile(string(v.Text))
+	if v.Kind == heartbeat.Regexp {
+		if p.Re == nil {
+			p.Re = regexp.MustCompile(string(v.Text))
+		}
+		return p
+	}
+	if before, tail, ok := bytes.Cut(v.Text, []byte(heartbeat.RefWord)); ok {
+		p.Text, p.Tail, p.Ref = before, tail, true
 	}
 	return p
 }

@@ -61,6 +61,7 @@ type Group struct {
 	First        int // number of its first client
 	Count        int
 	Profile      string
+	Dialect      string        // the profile whose server the embedded server plays for this group; "": it echoes
 	Ramp         time.Duration // client k of the group starts at Delay + Ramp x k / Count
 	Delay        time.Duration
 	Config       heartbeat.Config

@@ -61,42 +61,6 @@ func TestOverridesAreLaidOverTheProfile(t *testing.T) {
 	}
 }
 
-func TestProfiles(t *testing.T) {
-	for name, want := range map[string]struct {
-		lo, hi time.Duration // the closed form at rtt 0
-		never  bool
-	}{
-		"heartcheck":                      {lo: 5 * time.Second, hi: 8 * time.Second},
-		"heartcheck-counted":              {lo: 6 * time.Second, hi: 9 * time.Second},
-		"heartcheck-counted-as-published": {never: true},
-		"ping-pong":                       {lo: 5 * time.Second, hi: 15 * time.Second},
-		"server-ping":                     {lo: time.Second, hi: 31 * time.Second},
-	} {
-		cfg, doc, err := Profile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lo, hi, ok := cfg.Bounds(0)
-		if lo != want.lo || hi != want.hi || ok == want.never {
-			t.Errorf("%s detects within (%s, %s], %t", name, lo, hi, ok)
-		}
-		for _, part := range []string{name + ": ", "Formula:", "Source:", "Trade-off:"} {
-			if !strings.Contains(doc, part) {
-				t.Errorf("%s does not say its %s", name, part)
-			}
-		}
-	}
-	for _, name := range Profiles() {
-		text, _ := ProfileYAML(name)
-		if _, err := parseTuning(name, text); err != nil {
-			t.Error(err)
-		}
-	}
-	if _, _, err := Profile("heartchek"); err == nil || !strings.Contains(err.Error(), `did you mean "heartcheck"?`) {
-		t.Errorf("a misspelt profile: %v", err)
-	}
-}
-
 // The tuning that a plan writes is the config it came from, for every field.
 func TestTuningOfIsTheInverse(t *testing.T) {
 	for _, path := range append(scenarioFiles(t), "testdata/good/everything.yaml") {

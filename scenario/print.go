@@ -5,10 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
-	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
 // String is the resolved plan in a few lines, as [Plan.Fprint] prints it.
@@ -106,75 +104,4 @@ func (t *Target) String() string {
 		return fmt.Sprintf("%s, process %d", t.URL, t.PID)
 	}
 	return t.URL
-}
-
-// Detection is the closed form of a client's detection latency on a silent path, for a reader: see
-// [heartbeat.Config.Bounds].
-func Detection(cfg *heartbeat.Config) string {
-	lo, hi, ok := cfg.Bounds(0)
-	if !ok {
-		return "never: " + whyBlind(cfg)
-	}
-	rtt := ""
-	if cfg.Beat.By == heartbeat.Client && lo > 0 {
-		rtt = " - rtt"
-	}
-	if cfg.Beat.Jitter > 0 {
-		return fmt.Sprintf("within (%s%s, %s]", chaos.FormatDuration(lo), rtt, chaos.FormatDuration(hi))
-	}
-	mid := (lo + hi) / 2
-	p99 := lo + time.Duration(0.99*float64(hi-lo))
-	return fmt.Sprintf("uniform on (%s%s, %s]: p50 %s, p99 %s", chaos.FormatDuration(lo), rtt, chaos.FormatDuration(hi),
-		chaos.FormatDuration(mid), chaos.FormatDuration(p99))
-}
-
-func describeBeat(cfg *heartbeat.Config) string {
-	b := &cfg.Beat
-	switch b.By {
-	case heartbeat.Nobody:
-		return "no heartbeat"
-	case heartbeat.Server:
-		return fmt.Sprintf("server's %s beat every %s, dead %s after %s", frames[b.Frame], chaos.FormatDuration(b.Interval),
-			chaos.FormatDuration(cfg.Timeout), plural(cfg.Misses, "missed beat", "missed beats"))
-	}
-	when := map[heartbeat.After]string{heartbeat.AfterMessage: "after the last message", heartbeat.AfterEither: "after the last message or beat",
-		heartbeat.AfterBeat: "on a fixed tick", heartbeat.AfterReply: "after the last reply"}[b.After]
-	return fmt.Sprintf("%s beat %s %s, dead %s after %s without %s", frames[b.Frame], chaos.FormatDuration(b.Interval), when,
-		chaos.FormatDuration(cfg.Timeout), plural(cfg.Misses, "beat", "beats"),
-		map[heartbeat.Liveness]string{heartbeat.Any: "any message", heartbeat.Reply: "its reply"}[cfg.Liveness])
-}
-
-func describeReconnect(r *heartbeat.Reconnect) string {
-	var s string
-	switch r.Kind {
-	case heartbeat.Never:
-		return "never"
-	case heartbeat.Fixed:
-		s = "after " + chaos.FormatDuration(r.Delay)
-	case heartbeat.List:
-		var all []string
-		for _, d := range r.Delays {
-			all = append(all, chaos.FormatDuration(d))
-		}
-		s = "after " + strings.Join(all, ", ")
-	case heartbeat.Exponential:
-		s = fmt.Sprintf("after %s x %s^n", chaos.FormatDuration(r.Delay), formatNumber(r.Factor))
-	}
-	if r.Cap > 0 {
-		s += ", at most " + chaos.FormatDuration(r.Cap)
-	}
-	switch r.Jitter {
-	case heartbeat.NoJitter:
-	case heartbeat.Ratio:
-		s += fmt.Sprintf(", +-%s%%", formatNumber(r.JitterRatio*100))
-	default:
-		s += ", " + jitters[r.Jitter] + " jitter"
-	}
-	if r.MaxAttempts > 0 {
-		s += fmt.Sprintf(", gives up after %s", plural(r.MaxAttempts, "attempt", "attempts"))
-	}
-	if !r.Lock {
-		s += ", without a lock against doubles"
-	}
-	return s
 }

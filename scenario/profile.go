@@ -3,6 +3,7 @@ package scenario
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -11,6 +12,16 @@ import (
 
 //go:embed profiles/*.yaml
 var profileFiles embed.FS
+
+// profile is a client of the real world as written: its tuning, what its upgrade request looks like, and how its server
+// talks.
+type profile struct {
+	Tuning `yaml:",inline"`
+
+	Path         string         `yaml:"path" doc:"Where its server is, for targets without a path of their own."`
+	Subprotocols []string       `yaml:"subprotocols" doc:"WebSocket subprotocols that it offers."`
+	Server       *profileServer `yaml:"server" doc:"How its server talks; without it the embedded server echoes."`
+}
 
 // Profiles are the names of the built-in profiles, sorted.
 func Profiles() []string {
@@ -22,6 +33,7 @@ func Profiles() []string {
 	for _, e := range entries {
 		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
+	slices.Sort(names) // not the order of the files: '-' sorts before '.'
 	return names
 }
 
@@ -36,42 +48,46 @@ func ProfileYAML(name string) ([]byte, bool) {
 
 // Profile is a built-in profile, with the comment that opens it: formula, source, trade-off.
 func Profile(name string) (cfg heartbeat.Config, doc string, err error) {
-	t, ok := profileTuning(name)
+	p, ok := profileOf(name)
 	if !ok {
 		hint := didYouMean(name, Profiles())
 		return cfg, "", &Problem{Message: fmt.Sprintf("profile %q is unknown", name), Hint: hint}
 	}
 	text, _ := ProfileYAML(name)
-	return t.config(), intentOf(string(text)), nil
+	return p.config(), intentOf(string(text)), nil
 }
 
-var profileCache sync.Map // name -> Tuning, read-only
+var profileCache sync.Map // name -> *profile, read-only
 
-// profileTuning is the profile as written.
-func profileTuning(name string) (Tuning, bool) {
-	if t, ok := profileCache.Load(name); ok {
-		return t.(Tuning), true
+// profileOf is the profile as written.
+func profileOf(name string) (*profile, bool) {
+	if p, ok := profileCache.Load(name); ok {
+		return p.(*profile), true
 	}
 	text, ok := ProfileYAML(name)
 	if !ok {
-		return Tuning{}, false
+		return nil, false
 	}
-	t, err := parseTuning("profiles/"+name+".yaml", text)
+	p, err := parseProfile("profiles/"+name+".yaml", text)
 	if err != nil {
 		panic("scenario: embedded profile: " + err.Error()) // a test loads every one
 	}
-	profileCache.Store(name, t)
-	return t, true
+	profileCache.Store(name, p)
+	return p, true
 }
 
-// parseTuning reads a profile and checks it by itself.
-func parseTuning(path string, text []byte) (Tuning, error) {
-	var t Tuning
-	d, problems := parseInto(path, text, &t)
+// parseProfile reads a profile and checks it by itself.
+func parseProfile(path string, text []byte) (*profile, error) {
+	var p profile
+	d, problems := parseInto(path, text, &p)
 	if d == nil {
-		return t, problems.err()
+		return nil, problems.err()
 	}
 	c := &checker{d}
-	c.tuning("", &t)
-	return t, c.problems.err()
+	cfg := c.tuning("", &p.Tuning)
+	c.request("", &Group{Path: p.Path, Subprotocols: p.Subprotocols})
+	if p.Server != nil {
+		c.server("server", p.Server, &cfg)
+	}
+	return &p, c.problems.err()
 }

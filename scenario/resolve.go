@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -115,14 +116,21 @@ func (c *checker) group(path string, w *FileGroup, p *Plan) Group {
 		Path: w.Path, Headers: w.Headers, Subprotocols: w.Subprotocols}
 	tuning := w.Tuning
 	if w.Profile != "" {
-		base, ok := profileTuning(w.Profile)
+		base, ok := profileOf(w.Profile)
 		if !ok {
+			base = &profile{}
 			c.report(path+".profile", didYouMean(w.Profile, Profiles()), "profile %q is unknown", w.Profile)
 			c.bad[path+".beat"] = true // what the profile would have said is not missing
 			c.bad[path+".reconnect"] = true
 			c.bad[path+".timeout"] = true
 		}
-		tuning = w.Tuning.over(base)
+		tuning = w.Tuning.over(base.Tuning)
+		if w.Path == "" && pathless(&p.Target) {
+			g.Path = base.Path
+		}
+		if w.Subprotocols == nil {
+			g.Subprotocols = base.Subprotocols
+		}
 	}
 	g.Config = c.tuning(path, &tuning)
 	switch {
@@ -137,7 +145,8 @@ func (c *checker) group(path string, w *FileGroup, p *Plan) Group {
 		g.Ramp = w.Ramp.Over
 	}
 	c.request(path, &g)
-	if s := p.Target.Serve; s != nil && c.clean("target") && c.clean(path+".beat") && g.Config.Beat.By == heartbeat.Server {
+	c.dialect(path, w, &g, &p.Target)
+	if s := p.Target.Serve; s != nil && c.clean("target") && c.clean(path+".beat") && (g.Config.Beat.By == heartbeat.Server || g.Config.Beat.By == heartbeat.Both) && g.Dialect == "" {
 		where := path + ".beat"
 		if !c.written(path + ".beat.by") {
 			where = path + ".profile"
@@ -244,29 +253,22 @@ func (p *Plan) groupNames() []string {
 	return names
 }
 
+// pathless tells whether the target leaves it to a profile where its clients connect to.
+func pathless(t *Target) bool {
+	u, err := url.Parse(render(t.URL, clientVars{Group: "g"}))
+	return err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == ""
+}
+
 // firstDelay is the longest that the first reconnect may wait.
 func firstDelay(r *heartbeat.Reconnect) time.Duration {
-	d := r.Delay
-	switch r.Kind {
-	case heartbeat.Never:
-		return 0
-	case heartbeat.List:
-		if len(r.Delays) == 0 {
-			return 0
+	if r.Kind == heartbeat.Never || r.Kind == heartbeat.List && len(r.Delays) == 0 || r.Jitter == heartbeat.Decorrelated && r.Cap == 0 {
+		return 0 // the latter two are reported
+	}
+	d := r.Longest(0)
+	for _, rule := range []*heartbeat.Span{r.AfterLoss, r.AfterTimeout} {
+		if rule != nil {
+			d = max(d, rule.To)
 		}
-		d = r.Delays[0]
 	}
-	if r.Cap > 0 {
-		d = min(d, r.Cap)
-	}
-	switch r.Jitter {
-	case heartbeat.Decorrelated:
-		d = 3 * r.Delay
-		if r.Cap > 0 {
-			d = min(d, r.Cap)
-		}
-	case heartbeat.Ratio:
-		d += time.Duration(float64(d) * r.JitterRatio)
-	}
-	return d
+	return min(d, maxDuration)
 }

@@ -155,6 +155,16 @@ func (Codes) schema(*generator) object {
 	return object{{"oneOf", []object{texts(`^[0-9]{4}( *- *[0-9]{4})?$`, "4000-4999"), {{"type", "integer"}, {"minimum", 1000}, {"maximum", 4999}}}}}
 }
 
+func (Span) schema(*generator) object {
+	from, to := strings.TrimSuffix(strings.TrimPrefix(durationRE, `^`), `$|^0$`), strings.TrimSuffix(strings.TrimPrefix(durationRE, `^`), `$|^0$`)
+	return texts(`^`+from+`( *- *`+to+`)?$|^none$`, "3s", "6s-12s")
+}
+
+func (Bands) schema(*generator) object {
+	band := texts(`^[0-9.]+ *% *- *[0-9.]+ *%$`, "80%-100%")
+	return object{{"oneOf", []object{band, {{"type", "array"}, {"items", band}, {"minItems", 1}, {"maxItems", maxBands}}}}}
+}
+
 func (How) schema(*generator) object {
 	return texts(fmt.Sprintf(`^(%s|close\([0-9]{4}\))$`, strings.Join(hows, "|")), string(chaos.RST), "close(1012)")
 }

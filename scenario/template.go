@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/flatline-dev/flatline/internal/dialect"
 )
 
 // clientVars is what a template may name.
@@ -120,11 +122,14 @@ func (p *Plan) ClientURL(base string, client int) (string, error) {
 // among them.
 func (p *Plan) ClientHeaders(client int) http.Header {
 	g := p.GroupOf(client)
-	if len(g.Headers) == 0 {
+	if len(g.Headers) == 0 && g.Dialect == "" {
 		return nil
 	}
 	v := p.vars(client)
 	h := make(http.Header, len(g.Headers))
+	if g.Dialect != "" {
+		h.Set(dialect.Header, g.dialectText())
+	}
 	for name, text := range g.Headers {
 		h.Set(name, render(text, v))
 	}
@@ -143,12 +148,12 @@ func (p *Plan) ClientSource(client int) string {
 // request checks what a group puts into its upgrade request.
 func (c *checker) request(path string, g *Group) {
 	if err := checkTemplate(g.Path); err != nil {
-		c.report(path+".path", hintOf(err), "path: %v", err)
+		c.report(join(path, "path"), hintOf(err), "path: %v", err)
 	} else if u, err := url.Parse(render(g.Path, clientVars{Group: "g"})); err != nil || u.Host != "" || u.Scheme != "" || u.Fragment != "" {
-		c.report(path+".path", "path: /ws/{{.Client}}; the host stands in target.url", "path %q is no path", g.Path)
+		c.report(join(path, "path"), "path: /ws/{{.Client}}; the host stands in target.url", "path %q is no path", g.Path)
 	}
 	for name, text := range g.Headers {
-		at := join(path+".headers", name)
+		at := join(join(path, "headers"), name)
 		canonical := http.CanonicalHeaderKey(name)
 		switch {
 		case !isToken(name):
@@ -167,7 +172,7 @@ func (c *checker) request(path string, g *Group) {
 	}
 	for i, s := range g.Subprotocols {
 		if !isToken(s) {
-			c.report(fmt.Sprintf("%s.subprotocols[%d]", path, i), "letters, digits and . - _", "%q is no subprotocol name", s)
+			c.report(fmt.Sprintf("%s[%d]", join(path, "subprotocols"), i), "letters, digits and . - _", "%q is no subprotocol name", s)
 		}
 	}
 }

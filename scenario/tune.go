@@ -225,8 +225,10 @@ func (f *File) tuned(t *FileTune) (int, error) {
 
 // resolved is the tuning of a group with its profile under it.
 func (w *FileGroup) resolved() Tuning {
-	base, _ := profileTuning(w.Profile)
-	return w.Tuning.over(base)
+	if base, ok := profileOf(w.Profile); ok {
+		return w.Tuning.over(base.Tuning)
+	}
+	return w.Tuning
 }
 
 // Current is the setting that the scenario has now.
@@ -297,6 +299,8 @@ func (f *File) Settings(t *FileTune) ([]Setting, error) {
 func (r TuningReconnect) over(base *TuningReconnect) TuningReconnect {
 	out := TuningReconnect{Kind: ptr(value(r.Kind, "never")), Delay: ptr(value(r.Delay, 0)), Delays: r.Delays, Factor: ptr(value(r.Factor, 2)),
 		Cap: ptr(value(r.Cap, 0)), Jitter: ptr(value(r.Jitter, "none")), JitterRatio: ptr(value(r.JitterRatio, 0)),
+		CapOn: ptr(value(r.CapOn, "delay")), Spread: ptr(value(r.Spread, nil)), Plus: ptr(value(r.Plus, noSpan)),
+		First: ptr(value(r.First, noSpan)), AfterLoss: ptr(value(r.AfterLoss, noSpan)), AfterTimeout: ptr(value(r.AfterTimeout, noSpan)),
 		MaxAttempts: base.MaxAttempts, ResetAfter: base.ResetAfter, StopCodes: base.StopCodes, Lock: base.Lock}
 	if out.Delays == nil {
 		out.Delays = []Duration{}
@@ -369,6 +373,10 @@ func (c *checker) tune(f *File) {
 	t := f.Tune
 	if _, err := f.tuned(t); err != nil {
 		c.report("tune.group", hintOf(err), "%v", err)
+		return
+	}
+	if i, _ := f.tuned(t); value(f.Clients[i].resolved().Silence, 0) > 0 {
+		c.report("tune", "silence: 0s and a timeout beside the group's profile", "the tuned group counts silence, and tune searches timeout and misses")
 		return
 	}
 	for _, d := range t.Interval {

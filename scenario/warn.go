@@ -56,24 +56,32 @@ func (p *Plan) warnGroup(g *Group, add adder) {
 		add("group %s connects over %s, not a multiple of its %s beat: the clients' phases are not uniform, so percentiles will differ from the closed form (ramp: %s)",
 			g.Name, chaos.FormatDuration(g.Ramp), chaos.FormatDuration(b.Interval), chaos.FormatDuration(whole))
 	}
+	if quiet, _ := cfg.Quiet(); cfg.Silence > 0 && cfg.Silence <= quiet {
+		add("group %s counts %s of silence and is up to %s without a message when all is well: healthy servers will be declared dead",
+			g.Name, chaos.FormatDuration(cfg.Silence), chaos.FormatDuration(quiet))
+	}
 	if hit && cfg.Reconnect.Kind == heartbeat.Never {
 		add("group %s never reconnects: its clients are gone after their first loss", g.Name)
 	}
-	if cfg.Reconnect.Kind != heartbeat.Never && firstDelay(&cfg.Reconnect) == 0 {
+	if re := &cfg.Reconnect; re.Kind != heartbeat.Never && re.Longest(0) == 0 && re.Longest(1) == 0 && re.MaxAttempts != 1 {
 		add("group %s reconnects without any delay: a refusing target is hit in a loop", g.Name)
 	}
 	s := p.Target.Serve
 	if s == nil {
 		return
 	}
-	if b.By == heartbeat.Client && b.Frame != heartbeat.Ping && s.Reply == "none" && cfg.Misses > 0 {
+	if b.By == heartbeat.Client && b.Frame != heartbeat.Ping && s.Reply == "none" && (cfg.Misses > 0 || cfg.Silence > 0) {
 		add("group %s awaits replies, and the embedded server (reply: none) gives none: every client will be a false positive", g.Name)
 	}
-	if b.By == heartbeat.Server && s.Beat > b.Interval+cfg.Timeout {
-		add("group %s allows %s of silence, and the embedded server beats every %s: healthy servers will be declared dead",
-			g.Name, chaos.FormatDuration(b.Interval+cfg.Timeout), chaos.FormatDuration(s.Beat))
+	allowed := b.Interval + cfg.Timeout
+	if cfg.Silence > 0 {
+		allowed = cfg.Silence
 	}
-	if s.Reap > 0 && b.By == heartbeat.Client && s.Reap <= b.Interval {
+	if (b.By == heartbeat.Server || b.By == heartbeat.Both) && s.Beat > allowed {
+		add("group %s allows %s of silence, and the embedded server beats every %s: healthy servers will be declared dead",
+			g.Name, chaos.FormatDuration(allowed), chaos.FormatDuration(s.Beat))
+	}
+	if s.Reap > 0 && (b.By == heartbeat.Client || b.By == heartbeat.Both) && s.Reap <= b.Interval {
 		add("the embedded server reaps after %s of silence, and group %s beats every %s: healthy clients will be closed",
 			chaos.FormatDuration(s.Reap), g.Name, chaos.FormatDuration(b.Interval))
 	}

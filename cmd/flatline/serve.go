@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var config server.Config
+	config := server.Config{Dialects: scenario.Dialect}
 	var untilEOF bool
 	cmd := &cobra.Command{
 		Use:   "serve",

@@ -27,7 +27,19 @@ type client struct {
 }
 
 // outputs is scratch space for one step.
-type outputs struct{ buf [16]heartbeat.Output }
+type outputs struct {
+	buf  [16]heartbeat.Output
+	text []byte
+}
+
+// content is what a Send carries, valid until the next call.
+func (s *outputs) content(o *heartbeat.Output) []byte {
+	if o.Ref == 0 {
+		return o.Payload
+	}
+	s.text = heartbeat.AppendRef(s.text[:0], o.Payload, o.Ref)
+	return s.text
+}
 
 var scratch = sync.Pool{New: func() any { return new(outputs) }}
 
@@ -65,7 +77,7 @@ func (c *client) step(now time.Duration, in heartbeat.Input) {
 			case heartbeat.Dial:
 				c.links = c.f.dial(c, o.Epoch, c.links, now)
 			case heartbeat.Send:
-				if l := c.link(o.Epoch); l != nil && l.send(o.Frame, o.Payload) != nil {
+				if l := c.link(o.Epoch); l != nil && l.send(o.Frame, s.content(o)) != nil {
 					failed = o.Epoch
 				}
 			case heartbeat.SendBye:

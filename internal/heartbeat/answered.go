@@ -29,5 +29,8 @@ func (m *Machine) Answered(rtt, until time.Duration) (first, period time.Duratio
 	last := first + time.Duration(n-1)*period
 	m.heard = last + rtt
 	m.beatAt = after(last, period)
+	if b.Ref {
+		m.refs += uint32(n)
+	}
 	return first, period, n
 }

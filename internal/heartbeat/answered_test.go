@@ -24,6 +24,13 @@ func TestAnsweredIsStepping(t *testing.T) {
 		b.Jitter = []float64{0, 0, 0, 0.2}[rng.IntN(4)]
 		cfg.Liveness = Liveness(rng.IntN(2))
 		cfg.Misses = rng.IntN(4)
+		if b.Frame != Ping && rng.IntN(2) == 0 {
+			b.Ref, b.Payload = true, []byte(RefWord)
+			b.Match = Pattern{Kind: Exact, Ref: rng.IntN(2) == 0}
+			if !b.Match.Ref {
+				b.Match = Pattern{}
+			}
+		}
 		cfg.Timeout = time.Duration(rng.Int64N(int64(3 * sec)))
 		rtt := time.Duration(rng.Int64N(int64(time.Second))) >> rng.IntN(20)
 		until := time.Duration(rng.Int64N(int64(60 * sec)))
@@ -37,6 +44,7 @@ func TestAnsweredIsStepping(t *testing.T) {
 			m.Step(0, Input{Kind: Start}, nil)
 			out := m.Step(0, Input{Kind: Connected, Epoch: 1}, nil)
 			if out[len(out)-1].Kind == Send { // at the open
+				reply.Data = AppendRef(nil, b.Payload, 1)
 				m.Step(rtt, reply, nil)
 			}
 			return m
@@ -64,6 +72,7 @@ func TestAnsweredIsStepping(t *testing.T) {
 			if at := slow.Deadline(); at <= due+rtt {
 				t.Fatalf("%+v rtt %v: something is due at %v, before the reply at %v", cfg, rtt, at, due+rtt)
 			}
+			reply.Data = AppendRef(nil, b.Payload, out[0].Ref)
 			out = slow.Step(due+rtt, reply, nil)
 			if len(out) != 1 || out[0].Kind != Replied || out[0].Dur != rtt || slow.State() != Open {
 				t.Fatalf("reply %d: %+v, %v", i, out, slow.State())
@@ -86,5 +95,5 @@ func TestAnsweredIsStepping(t *testing.T) {
 
 // exact compares machines field by field; an empty list of beats is no list.
 var exact = []cmp.Option{cmp.AllowUnexported(Machine{}, sent{}), cmpopts.EquateEmpty(),
-	cmp.Comparer(func(a, b *Config) bool { return a == b }), cmp.Comparer(func(a, b *doubles) bool { return a == b }),
+	cmp.Comparer(func(a, b *Config) bool { return a == b }), cmp.Comparer(func(a, b *extra) bool { return a == b }),
 	cmp.Comparer(func(a, b rand.PCG) bool { return a == b })}

@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -182,5 +183,99 @@ func TestFixedKeepsSpread(t *testing.T) {
 	}
 	if ks := distance(back, (5+4)*sec, (8+4)*sec); ks > 1.95/math.Sqrt(float64(len(back))) {
 		t.Errorf("distance to uniform on (9 s, 12 s]: %.4f", ks)
+	}
+}
+
+// TestFurtherLaws: the families and jitters that real clients have beside those of the textbooks.
+func TestFurtherLaws(t *testing.T) {
+	const n, ms = 20_000, time.Millisecond
+	limit := 1.95 / math.Sqrt(n)
+	for _, tc := range []struct {
+		name   string
+		r      Reconnect
+		k      int
+		lo, hi time.Duration
+	}{
+		{"linear", Reconnect{Kind: Linear, Delay: 5 * sec}, 3, 20 * sec, 20 * sec},
+		{"spread", Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Jitter: Spread, Spread: []Band{{1, 1.15}}}, 2, 4 * sec, 4600 * ms},
+		{"plus", Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Cap: 2 * sec, Plus: Span{300 * ms, 3 * sec}}, 5, 2300 * ms, 5 * sec},
+		{"plus under both caps", Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Cap: 4 * sec, CapOn: CapBoth, Plus: Span{500 * ms, 500 * ms}}, 1, 2500 * ms, 2500 * ms},
+		{"both caps", Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Cap: 4 * sec, CapOn: CapBoth, Plus: Span{500 * ms, 500 * ms}}, 2, 4 * sec, 4 * sec},
+		{"first", Reconnect{Kind: Fixed, Delay: sec, First: &Span{0, 5 * sec}}, 0, 0, 5 * sec},
+		{"the policy counts from the second", Reconnect{Kind: Exponential, Delay: 3 * sec, Factor: 2, First: &Span{0, 5 * sec}}, 2, 6 * sec, 6 * sec},
+		{"jitter under the cap", Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Cap: 5 * sec, CapOn: CapJittered, Jitter: Ratio, JitterRatio: 0.5}, 1, sec, 3 * sec},
+		{"jitter over the cap", Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Cap: 5 * sec, CapOn: CapJittered, Jitter: Ratio, JitterRatio: 0.5}, 5, 5 * sec, 5 * sec},
+		{"once", Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Jitter: Once, Spread: []Band{{1, 5}}}, 1, 2 * sec, 10 * sec},
+	} {
+		sample := draws(&tc.r, tc.k, n)
+		slices.Sort(sample)
+		if tc.lo == tc.hi {
+			if sample[0] != tc.lo || sample[n-1] != tc.lo {
+				t.Errorf("%s: within [%v, %v], want %v", tc.name, sample[0], sample[n-1], tc.lo)
+			}
+		} else if d := distance(sample, tc.lo, tc.hi); d > limit {
+			t.Errorf("%s: within [%v, %v], distance %.4f; want uniform on [%v, %v)", tc.name, sample[0], sample[n-1], d, tc.lo, tc.hi)
+		}
+		if most := tc.r.Longest(tc.k); most < sample[n-1] || most > tc.hi {
+			t.Errorf("%s: longest %v, want at least %v and at most %v", tc.name, most, sample[n-1], tc.hi)
+		}
+	}
+}
+
+// TestBacko2: with r = 0.05 the sign is minus, with 0.15 plus: floor(10 r) even or odd.
+func TestBacko2(t *testing.T) {
+	r := Reconnect{Kind: Exponential, Delay: sec, Factor: 2, Jitter: Backo2, JitterRatio: 0.5}
+	for u, want := range map[float64]time.Duration{0.0625: 968750 * time.Microsecond, 0.125: 1062500 * time.Microsecond, 0.25: 875 * time.Millisecond} {
+		if d := r.Next(0, 0, func() float64 { return u }); d != want {
+			t.Errorf("r = %v: %v, want %v", u, d, want)
+		}
+	}
+}
+
+// TestOnceIsForLife: a client keeps its own factor through resets of the back-off, and others have others.
+func TestOnceIsForLife(t *testing.T) {
+	c := heartcheck()
+	c.Reconnect = Reconnect{Kind: Fixed, Delay: sec, Jitter: Once, Spread: []Band{{1, 5}}, Lock: true}
+	seen := map[time.Duration]bool{}
+	for client := range uint64(100) {
+		m := New(c, *rand.NewPCG(3, client))
+		m.Step(0, Input{Kind: Start}, nil)
+		var own time.Duration
+		for now := time.Duration(0); m.Epoch() < 6; now = m.Deadline() {
+			m.Step(now, Input{Kind: Deadline}, nil)
+			m.Step(now, Input{Kind: Connected, Epoch: m.Epoch()}, nil)
+			m.Step(now, Input{Kind: Closed, Epoch: m.Epoch(), Cause: Reset}, nil)
+			switch d := m.Deadline() - now; {
+			case own == 0:
+				own = d
+			case d != own:
+				t.Fatalf("client %d waits %v and then %v", client, own, d)
+			}
+		}
+		seen[own] = true
+	}
+	if len(seen) < 99 {
+		t.Errorf("100 clients share %d delays", len(seen))
+	}
+}
+
+// TestScatter against what can be known: none, full over a second, and the chain of decorrelated jitter.
+func TestScatter(t *testing.T) {
+	bin := 100 * time.Millisecond
+	fixed := Reconnect{Kind: Fixed, Delay: 4 * sec, MaxAttempts: 3}
+	if s, ok := fixed.Scatter(3, 1000, bin, 1); !ok || s.Mean != 4*sec || s.Peak != 1 {
+		t.Errorf("fixed: %+v, %v", s, ok)
+	}
+	if s, ok := fixed.Scatter(4, 1000, bin, 1); ok {
+		t.Errorf("an attempt that is never made: %+v", s)
+	}
+	full := Reconnect{Kind: Fixed, Delay: sec, Jitter: Full}
+	if s, _ := full.Scatter(1, 100_000, bin, 1); (s.Mean-sec/2).Abs() > 5*time.Millisecond || math.Abs(s.Peak-0.1) > 0.005 {
+		t.Errorf("full: %+v, want 500 ms and 0.1", s)
+	}
+	chain := Reconnect{Kind: Fixed, Delay: sec, Cap: 1000 * sec, Jitter: Decorrelated}
+	// The mean is m' = (1 + 3m)/2 from m = 1: 2, 3.5, 5.75.
+	if s, _ := chain.Scatter(3, 100_000, bin, 1); (s.Mean - 5750*time.Millisecond).Abs() > 50*time.Millisecond {
+		t.Errorf("decorrelated: %v, want 5.75 s", s.Mean)
 	}
 }

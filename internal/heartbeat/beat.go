@@ -8,13 +8,20 @@ import "time"
 // woke: there the beat is due as it wakes.
 func (m *Machine) beat(now, due time.Duration, out []Output) []Output {
 	b := &m.cfg.Beat
-	out = append(out, Output{Kind: Send, Epoch: m.epoch, Frame: b.Frame, Payload: b.Payload, Beat: true, Due: due})
-	if len(m.pending) == maxPending {
-		m.pending = append(m.pending[:0], m.pending[1:]...)
-		out = append(out, Output{Kind: Unanswered, Epoch: m.epoch, N: 1})
+	var ref uint32
+	if b.Ref {
+		m.refs++
+		ref = m.refs
 	}
-	m.pending = append(m.pending, sent{due: due, at: now})
-	m.missed++
+	out = append(out, Output{Kind: Send, Epoch: m.epoch, Frame: b.Frame, Payload: b.Payload, Ref: ref, Beat: true, Due: due})
+	if b.By == Client { // where both beat, no beat has a reply
+		if len(m.pending) == maxPending {
+			m.pending = append(m.pending[:0], m.pending[1:]...)
+			out = append(out, Output{Kind: Unanswered, Epoch: m.epoch, N: 1})
+		}
+		m.pending = append(m.pending, sent{due: due, at: now})
+		m.missed++
+	}
 
 	tick := m.beatAt
 	m.beatAt = None
@@ -24,12 +31,12 @@ func (m *Machine) beat(now, due time.Duration, out []Output) []Output {
 	case AfterBeat:
 		m.beatAt = after(tick, m.interval())
 		if m.beatAt <= now { // asleep or late: the ticks in between are gone, the phase stays
-			i := max(b.Interval, 1)
+			i := max(m.every(), 1)
 			m.beatAt = after(now-(now-tick)%i, i)
 		}
 	}
-	if c := m.cfg; c.Misses > 0 && m.deadAt == None && int64(m.missed) >= int64(c.Misses) {
-		m.deadAt = after(now, max(c.Timeout, 0))
+	if c := m.cfg; c.Misses > 0 && c.Silence <= 0 && m.deadAt == None && int64(m.missed) >= int64(c.Misses) {
+		m.deadAt = after(now, m.patience())
 		if m.deadAt <= now { // it closes as it sends the beat
 			out = append(out, Output{Kind: Dead, Epoch: m.epoch, Cause: Timeout, LastHeard: m.heard})
 			return m.leave(now, Timeout, out)
@@ -40,17 +47,11 @@ func (m *Machine) beat(now, due time.Duration, out []Output) []Output {
 
 // interval draws the time to the next beat; it is never 0.
 func (m *Machine) interval() time.Duration {
-	b := &m.cfg.Beat
-	if b.Jitter == 0 {
-		return max(b.Interval, 1)
+	i, jitter := m.every(), m.cfg.Beat.Jitter
+	if jitter == 0 {
+		return max(i, 1)
 	}
-	return max(1, scale(b.Interval, 1+b.Jitter*(2*m.uniform()-1)))
-}
-
-func (m *Machine) awaitServer(now time.Duration) {
-	if c := m.cfg; c.Misses > 0 {
-		m.deadAt = after(now, after(times(c.Beat.Interval, c.Misses), max(c.Timeout, 0)))
-	}
+	return max(1, scale(i, 1+jitter*(2*m.uniform()-1)))
 }
 
 // received handles a frame on the newest connection.
@@ -58,6 +59,7 @@ func (m *Machine) received(now time.Duration, in Input, out []Output) []Output {
 	c := m.cfg
 	b := &c.Beat
 	if m.state == Connecting && m.awaited(m.step, &in) {
+		m.listen(c.Opening.Steps[m.step-1].Await, in.Data)
 		m.step++
 		return m.opening(now, out)
 	}
@@ -83,9 +85,11 @@ func (m *Machine) received(now time.Duration, in Input, out []Output) []Output {
 		m.alive(now)
 	}
 	switch {
-	case b.By == Client && (b.After == AfterMessage || b.After == AfterEither || b.After == AfterReply && match):
+	case b.By == Client && (b.After == AfterMessage || b.After == AfterEither || b.After == AfterReply && match),
+		b.By == Both && (b.After == AfterMessage || b.After == AfterEither):
 		m.beatAt = after(now, m.interval())
-	case b.By == Server && match && b.Answer != nil:
+	}
+	if b.By != Client && match && b.Answer != nil {
 		out = append(out, Output{Kind: Send, Epoch: m.epoch, Frame: b.Answer.Frame, Payload: b.Answer.Payload, Beat: true, Due: now})
 	}
 	return out
@@ -98,29 +102,16 @@ func (m *Machine) isBeat(in *Input) bool {
 	case b.By == Nobody:
 		return false
 	case b.Frame != Ping:
-		return in.Frame <= Binary && b.Match.Match(in.Data)
+		ref, ok := uint32(0), false
+		if in.Frame <= Binary {
+			ref, ok = b.Match.MatchRef(in.Data)
+		}
+		// Replies come in the order of the beats, so only the oldest that is out can be meant.
+		return ok && (!b.Match.Ref || len(m.pending) > 0 && ref == m.refs-uint32(len(m.pending))+1)
 	case b.By == Client:
 		return in.Frame == Pong
 	}
 	return in.Frame == Ping
-}
-
-// alive notes a proof of life. Where only replies count, the beats that are still out keep their own deadline.
-func (m *Machine) alive(now time.Duration) {
-	m.heard = now
-	c := m.cfg
-	switch c.Beat.By {
-	case Server:
-		m.awaitServer(now)
-	case Client:
-		m.missed, m.deadAt = 0, None
-		if c.Liveness == Reply {
-			m.missed = uint32(len(m.pending))
-			if c.Misses > 0 && len(m.pending) >= c.Misses {
-				m.deadAt = after(m.pending[c.Misses-1].at, max(c.Timeout, 0))
-			}
-		}
-	}
 }
 
 // forget gives up the beats that await a reply.

@@ -24,7 +24,7 @@ func detect(t testing.TB, cfg *Config, rng *rand.PCG, up, down, beat0, death tim
 	if reply.Frame == Ping && cfg.Beat.By == Client {
 		reply.Frame = Pong
 	}
-	if cfg.Beat.By == Server {
+	if cfg.Beat.By != Client {
 		inbox = append(inbox, beat0+down)
 	}
 	for now := time.Duration(0); ; {
@@ -44,7 +44,7 @@ func detect(t testing.TB, cfg *Config, rng *rand.PCG, up, down, beat0, death tim
 		case len(inbox) > 0 && inbox[0] <= min(death, d):
 			now, in = inbox[0], reply
 			inbox = inbox[1:]
-			if cfg.Beat.By == Server {
+			if cfg.Beat.By != Client {
 				inbox = append(inbox, now+cfg.Beat.Interval)
 			}
 		case d < None:
@@ -136,13 +136,20 @@ func (tu *tuning) String() string {
 		tu.cfg.Timeout, tu.cfg.Misses, tu.r)
 }
 
+func choose2[T any](rng *rand.Rand, a, b T) T {
+	if rng.IntN(2) == 0 {
+		return a
+	}
+	return b
+}
+
 // randomTuning draws a tuning whose healthy client never makes a mistake: r < (m-1)I + T.
 func randomTuning(rng *rand.Rand) *tuning {
 	length := func(from, to time.Duration) time.Duration { return from + time.Duration(rng.Int64N(int64(to-from))) }
 	c := &Config{Misses: 1 + rng.IntN(4), Liveness: Liveness(rng.IntN(2))}
 	c.Beat = Beat{By: Client, Frame: Frame(rng.IntN(3)), After: After(rng.IntN(4)), Interval: length(sec, 60*sec), AtOpen: rng.IntN(2) == 0}
 	if rng.IntN(4) == 0 {
-		c.Beat.By = Server
+		c.Beat.By = choose2(rng, Server, Both)
 	}
 	i, m := c.Beat.Interval, time.Duration(c.Misses)
 	tu := &tuning{cfg: c}
@@ -153,7 +160,7 @@ func randomTuning(rng *rand.Rand) *tuning {
 	c.Timeout = length(max(tu.r-(m-1)*i, 0)+time.Millisecond, 2*tu.r+2*i)
 	t := c.Timeout
 	switch {
-	case c.Beat.By == Server:
+	case c.Beat.By != Client:
 		tu.cycle, tu.lo, tu.hi = i, (m-1)*i+t, m*i+t
 	case c.Beat.After == AfterBeat:
 		r := tu.r
@@ -181,8 +188,8 @@ func TestDetectionLaws(t *testing.T) {
 		tu := randomTuning(rng)
 		c := tu.cfg
 		kind := fmt.Sprintf("after %d, never %v, several out %v", c.Beat.After, tu.undefined, tu.r > c.Beat.Interval)
-		if c.Beat.By == Server {
-			kind = "server"
+		if c.Beat.By != Client {
+			kind = fmt.Sprintf("by %d", c.Beat.By)
 		}
 		kinds[kind]++
 		lo, hi, ok := c.Bounds(tu.r)
@@ -211,8 +218,8 @@ func TestDetectionLaws(t *testing.T) {
 			t.Fatalf("%v: p50 %v, want %v", tu, p50, mid)
 		}
 	}
-	// Four kinds of after, two of them also never, one also with several beats out, and the server.
-	if len(kinds) != 4+2+1+1 {
+	// Four kinds of after, two of them also never, one also with several beats out, the server and both.
+	if len(kinds) != 4+2+1+2 {
 		t.Errorf("drew %v, want every kind", kinds)
 	}
 }

@@ -1,10 +1,6 @@
 package heartbeat
 
-import (
-	"bytes"
-	"regexp"
-	"time"
-)
+import "time"
 
 // Who says which side starts the heartbeat.
 type Who uint8
@@ -13,6 +9,7 @@ const (
 	Nobody Who = iota // no heartbeat: only the transport can tell that the peer is gone
 	Client            // the client beats and awaits a reply
 	Server            // the server beats and the client awaits the beat
+	Both              // either side beats by itself and no beat has a reply: the client awaits the server's
 )
 
 // Frame is a kind of WebSocket frame (RFC 6455, section 5.6).
@@ -58,51 +55,19 @@ type Message struct {
 	Payload []byte
 }
 
-// Pattern recognises a received message. The zero Pattern matches every message.
-type Pattern struct {
-	Kind PatternKind
-	Text []byte
-	Re   *regexp.Regexp // Kind == Regexp
-}
-
-// PatternKind says how a Pattern compares.
-type PatternKind uint8
-
-const (
-	Everything PatternKind = iota
-	Exact
-	Prefix
-	Contains
-	Regexp
-)
-
-// Match reports whether data fits the pattern.
-func (p *Pattern) Match(data []byte) bool {
-	switch p.Kind {
-	case Exact:
-		return bytes.Equal(data, p.Text)
-	case Prefix:
-		return bytes.HasPrefix(data, p.Text)
-	case Contains:
-		return bytes.Contains(data, p.Text)
-	case Regexp:
-		return p.Re != nil && p.Re.Match(data)
-	}
-	return true
-}
-
 // Beat is the heartbeat of one connection.
 type Beat struct {
 	By       Who
 	Frame    Frame         // Text, Binary or Ping: what the client sends, or what the server's beat is
-	Payload  []byte        // By == Client: what the client sends
+	Payload  []byte        // By == Client or Both: what the client sends; may hold RefWord once
+	Ref      bool          // Payload holds RefWord: each beat carries its number, and Match may ask for it
 	Interval time.Duration // between beats; > 0 unless By == Nobody
-	After    After         // By == Client: what arms the next beat
-	AtOpen   bool          // By == Client: the first beat leaves at once when the connection opens
+	After    After         // By == Client or Both: what arms the next beat
+	AtOpen   bool          // By == Client or Both: the first beat leaves at once when the connection opens
 	First    float64       // first beat after Interval x (1 - First x U[0,1)); 0 none, 1 anywhere in the interval
 	Jitter   float64       // each later beat after Interval x (1 +- Jitter), in [0, 1)
 	Match    Pattern       // the frame from the server that is the other half: the reply, or the server's beat
-	Answer   *Message      // By == Server: what the client answers to a beat (control frames answer themselves)
+	Answer   *Message      // By == Server or Both: what the client answers to a beat (control frames answer themselves)
 }
 
 // Opening is what must happen before a connection counts as open.
@@ -131,7 +96,8 @@ const (
 	Never       ReconnectKind = iota // the first loss is the last
 	Fixed                            // always Delay
 	List                             // Delays in turn, then the last of them for ever
-	Exponential                      // min(Cap, Delay x Factor^n), n = 0 for the first attempt
+	Exponential                      // Delay x Factor^n, n = 0 for the first attempt
+	Linear                           // Delay x (n+1)
 )
 
 // Jitter is how randomness spreads a back-off delay d. Full, equal and decorrelated are those of Marc Brooker,
@@ -144,7 +110,25 @@ const (
 	Equal               // d/2 + U[0, d/2)
 	Decorrelated        // min(Cap, U[Delay, 3 x previous)); the previous delay starts at Delay
 	Ratio               // d x (1 +- JitterRatio)
+	Spread              // d x U[Spread[0]) x U[Spread[1]) ...: a factor from each band in turn
+	Once                // d x U[Spread[0]), the factor drawn once in a client's life
+	Backo2              // d x (1 -+ JitterRatio x U), the sign from the same U: the npm package backo2
 )
+
+// CapOn says what [Reconnect.Cap] bounds.
+type CapOn uint8
+
+const (
+	CapDelay    CapOn = iota // the delay before the jitter: clients at the cap stay spread
+	CapJittered              // the delay after the jitter: clients at the cap meet there
+	CapBoth                  // either
+)
+
+// Span is a range of durations to draw from; From == To is a fixed one.
+type Span struct{ From, To time.Duration }
+
+// Band is a range of factors to draw from.
+type Band struct{ From, To float64 }
 
 // CodeRange is an inclusive range of close codes.
 type CodeRange struct{ From, To uint16 }
@@ -152,16 +136,24 @@ type CodeRange struct{ From, To uint16 }
 // Reconnect is the reconnect policy.
 type Reconnect struct {
 	Kind        ReconnectKind
-	Delay       time.Duration // Fixed: the delay; Exponential: the base
+	Delay       time.Duration // Fixed: the delay; Exponential, Linear: the base
 	Delays      []time.Duration
 	Factor      float64       // Exponential; >= 1
-	Cap         time.Duration // 0: none; applied before the jitter
+	Cap         time.Duration // 0: none
+	CapOn       CapOn         // what Cap bounds
 	Jitter      Jitter
-	JitterRatio float64       // Jitter == Ratio; in [0, 1]
-	MaxAttempts int           // reconnects since the back-off started over; after the last the client gives up; 0: no limit
-	ResetAfter  time.Duration // the back-off starts over once a connection stayed open this long; 0: as it opens
-	StopCodes   []CodeRange   // close codes from the peer that end reconnecting
-	Lock        bool          // forbids two reconnects at once; see [Machine] for what its absence does
+	JitterRatio float64 // Jitter == Ratio or Backo2; in [0, 1]
+	Spread      []Band  // Jitter == Spread or Once
+	Plus        Span    // drawn from and added after the jitter, at every attempt but one that First or After... rules
+	First       *Span   // the first attempt comes after this; the policy counts from the second. nil: the policy rules
+	// AfterLoss rules the attempt that follows the loss of an open connection, and AfterTimeout the one that follows when
+	// the client itself has found the peer silent. For the rest of the policy such an attempt does not count.
+	AfterLoss    *Span
+	AfterTimeout *Span
+	MaxAttempts  int           // reconnects since the back-off started over; after the last the client gives up; 0: no limit
+	ResetAfter   time.Duration // the back-off starts over once a connection stayed open this long; 0: as it opens
+	StopCodes    []CodeRange   // close codes from the peer that end reconnecting
+	Lock         bool          // forbids two reconnects at once; see [Machine] for what its absence does
 }
 
 // Config is one client's tuning. It is read-only once a Machine uses it; thousands of machines share one.
@@ -171,41 +163,16 @@ type Config struct {
 	// A client that beats is dead when Timeout has passed after the Misses-th beat in a row that found no proof of life.
 	// A client that awaits the server's beat is dead when Misses x Interval + Timeout passed since the last proof.
 	// Misses == 0: there is no rule; silence is never noticed.
-	Timeout   time.Duration
-	Misses    int
+	Timeout time.Duration
+	Misses  int
+	// Silence > 0 takes the place of Timeout and Misses: the peer is dead once nothing has proved it alive for Silence,
+	// whatever beats are out. With Check the client looks only then, at ticks a Check apart, the first of them after a
+	// random part of one: the timer of a page runs since long before the connection.
+	Silence   time.Duration
+	Check     Span
 	Opening   Opening
 	Close     Close
 	Reconnect Reconnect
 	// Notice recognises the server's goodbye. The client then leaves by itself, with cause Notice. nil: none.
 	Notice *Pattern
-}
-
-// Bounds returns the closed-form range of the detection latency of a silent, lossless path with round-trip time rtt:
-// every death falls in (lo, hi]. ok is false when silence is never detected.
-//
-// With interval I, timeout T and m misses a path of round-trip time r that dies at a uniformly random moment of the
-// client's cycle is noticed after a time uniform on
-//
-//	((m-1)I + T - r, mI + T]      where a received message arms the next beat (r < I if the client's own beat does, too),
-//	((m-1)I + T - r, mI + T - r]  where the beat is a fixed tick: the reply does not move the tick that goes unanswered
-//	                              (r modulo I instead of r where any message proves life),
-//	((m-1)I + T, mI + T]          where the server beats.
-//
-// What Bounds returns holds for every round trip up to rtt, so it does not take r off the upper end. The jitter of each
-// beat widens both ends. A client whose round trip reaches (m-1)I + T declares a healthy peer dead.
-func (c *Config) Bounds(rtt time.Duration) (lo, hi time.Duration, ok bool) {
-	if c.Beat.By == Nobody || c.Misses <= 0 || c.Beat.Interval <= 0 {
-		return 0, 0, false
-	}
-	m, i, j := c.Misses, c.Beat.Interval, c.Beat.Jitter
-	timeout := max(c.Timeout, 0)
-	if c.Beat.By == Server {
-		return after(times(i, m-1), timeout), after(times(i, m), timeout), true
-	}
-	if m > 1 && (c.Beat.After == AfterMessage || c.Beat.After == AfterReply) {
-		return 0, 0, false // an unanswered beat is the last one, so the count never reaches m
-	}
-	lo = after(scale(times(i, m-1), 1-j), timeout) - rtt
-	hi = after(scale(times(i, m), 1+j), timeout)
-	return max(lo, 0), hi, true
 }

@@ -6,10 +6,13 @@ import "time"
 // would go on; the harness has to outlive it, and sixteen connections where one was meant make the point.
 const maxDoubles = 16
 
-// doubles is what only a client without a reconnect lock has.
-type doubles struct {
+// extra is what few clients have, so that the others need not carry it.
+type extra struct {
+	// Only a client without a reconnect lock has these.
 	dials []time.Duration // further reconnect timers
 	conns []older         // connections that are not the newest
+
+	told tuned
 }
 
 // older is a connection that a further reconnect has superseded.
@@ -20,7 +23,7 @@ type older struct {
 	state State // Connecting, Open or Closing
 }
 
-func (x *doubles) deadline() time.Duration {
+func (x *extra) deadline() time.Duration {
 	d := None
 	for _, t := range x.dials {
 		d = min(d, t)
@@ -34,11 +37,11 @@ func (x *doubles) deadline() time.Duration {
 // double schedules n further reconnects beside the one that is pending: the handlers of a page without a lock.
 func (m *Machine) double(now time.Duration, n int, out []Output) []Output {
 	if m.extra == nil && n > 0 {
-		m.extra = &doubles{}
+		m.extra = &extra{}
 	}
 	for ; n > 0 && len(m.extra.dials)+len(m.extra.conns) < maxDoubles && !m.exhausted(); n-- {
 		var delay time.Duration
-		delay, out = m.backoff(out)
+		delay, out = m.backoff(nil, out)
 		m.extra.dials = append(m.extra.dials, after(now, delay))
 	}
 	return out

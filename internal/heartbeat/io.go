@@ -140,6 +140,7 @@ type Output struct {
 	Epoch     uint32
 	N         int
 	Payload   []byte        // shared and read-only
+	Ref       uint32        // Send: the beat's number, for AppendRef; 0: Payload is sent as it is
 	Due       time.Duration // when the beat was due, since the start of the run; after a sleep, when the device woke
 	Dur       time.Duration
 	LastHeard time.Duration // Dead: when the last frame that proves life arrived (or the open), since the start of the run

@@ -53,6 +53,13 @@ func events(cause Cause) int {
 func (m *Machine) lost(now time.Duration, cause Cause, code uint16, events int, out []Output) []Output {
 	m.disarm()
 	m.cause = cause
+	rule := m.cfg.Reconnect.AfterLoss
+	switch {
+	case m.state == Connecting:
+		rule = nil
+	case cause == Timeout && m.cfg.Reconnect.AfterTimeout != nil:
+		rule = m.cfg.Reconnect.AfterTimeout
+	}
 	if m.final(code) || m.exhausted() {
 		m.state = Stopped
 		out = m.dropDoubles(out)
@@ -60,7 +67,7 @@ func (m *Machine) lost(now time.Duration, cause Cause, code uint16, events int, 
 	}
 	m.state = Backoff
 	var delay time.Duration
-	delay, out = m.backoff(out)
+	delay, out = m.backoff(rule, out)
 	if !m.cfg.Reconnect.Lock {
 		out = m.double(now, events-1, out)
 	}
@@ -90,9 +97,26 @@ func (m *Machine) exhausted() bool {
 	return n > 0 && int64(m.attempts) >= int64(n)
 }
 
-func (m *Machine) backoff(out []Output) (time.Duration, []Output) {
-	delay := m.cfg.Reconnect.Next(int(m.attempts), m.prev, m.uniform)
-	m.prev = delay
+// backoff draws the delay before the next attempt, from rule if there is one.
+func (m *Machine) backoff(rule *Span, out []Output) (time.Duration, []Output) {
+	r := &m.cfg.Reconnect
+	if r.Jitter == Once && m.prev == 0 {
+		m.prev = r.Own(m.uniform)
+	}
+	var delay time.Duration
+	if rule != nil {
+		delay = rule.draw(m.uniform)
+		m.ruled = m.attempts == 0
+	} else {
+		n := int(m.attempts)
+		if m.ruled {
+			n--
+		}
+		delay = r.Next(n, m.prev, m.uniform)
+		if r.Jitter != Once {
+			m.prev = delay
+		}
+	}
 	m.attempts++
 	return delay, append(out, Output{Kind: Waiting, Epoch: m.epoch, Dur: delay, N: int(m.attempts)})
 }
@@ -105,7 +129,10 @@ func (m *Machine) leftOpen(now time.Duration) {
 }
 
 func (m *Machine) resetBackoff() {
-	m.attempts, m.prev = 0, 0
+	m.attempts, m.ruled = 0, false
+	if m.cfg.Reconnect.Jitter != Once { // which is for life
+		m.prev = 0
+	}
 }
 
 // stop says goodbye and never comes back.

@@ -24,17 +24,19 @@ type Machine struct {
 
 	heard    time.Duration // last proof of life, or the open
 	openedAt time.Duration // valid while open
-	prev     time.Duration // last back-off delay, for decorrelated jitter
+	prev     time.Duration // what the back-off remembers, see Reconnect.Next
 	pending  []sent        // the beats that await a reply, oldest first
-	extra    *doubles
+	extra    *extra
 
 	epoch    uint32 // newest connection
 	attempts uint32 // reconnects scheduled since the back-off last started over
 	missed   uint32 // beats in a row without proof of life
+	refs     uint32 // beats that carried their number, over all connections
 	step     uint16 // opening step that waits, from 1; 0 before the upgrade
 	state    State
 	cause    Cause // why it was lost last
 	asleep   bool
+	ruled    bool // the first of the attempts was ruled by an After..., and does not count for Reconnect.Next
 }
 
 // sent is a beat that is out.
@@ -127,6 +129,8 @@ func (m *Machine) Step(now time.Duration, in Input, out []Output) []Output {
 func (m *Machine) tick(now, floor time.Duration, out []Output) []Output {
 	for m.state != Stopped {
 		switch {
+		case m.deadAt <= now && m.checks() && now-m.heard < m.cfg.Silence:
+			m.nextCheck(now)
 		case m.deadAt <= now:
 			out = append(out, Output{Kind: Dead, Epoch: m.epoch, Cause: Timeout, LastHeard: m.heard})
 			out = m.leave(now, Timeout, out)

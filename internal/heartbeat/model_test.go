@@ -174,7 +174,7 @@ func (d *model) output(o Output, ends *conn) {
 		if n := d.cfg.Reconnect.MaxAttempts; o.Dur < 0 || o.N < 1 || n > 0 && o.N > n {
 			t.Fatalf("%s of %d", o.text(), n)
 		}
-		if r := &d.cfg.Reconnect; o.N == 1 && r.Jitter == Decorrelated && r.Kind != List && o.Dur > times(r.Delay, 3) {
+		if r := &d.cfg.Reconnect; o.N == 1 && r.Jitter == Decorrelated && r.First == nil && r.AfterTimeout == nil && r.AfterLoss == nil && r.Plus.To == 0 && r.Kind != List && o.Dur > times(r.Delay, 3) {
 			t.Fatalf("%s: the first is below 3 x %v", o.text(), r.Delay)
 		}
 	case Replied:
@@ -209,7 +209,7 @@ func (d *model) stands(in Input) {
 	}
 	older := 0
 	if x := m.extra; x != nil {
-		if older = len(x.conns); older+len(x.dials) > maxDoubles || d.cfg.Reconnect.Lock {
+		if older = len(x.conns); older+len(x.dials) > maxDoubles || d.cfg.Reconnect.Lock && older+len(x.dials) > 0 {
 			t.Fatalf("%d older connections, %d further timers, lock %v", older, len(x.dials), d.cfg.Reconnect.Lock)
 		}
 	}

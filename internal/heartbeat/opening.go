@@ -10,6 +10,9 @@ func (m *Machine) dial(now time.Duration, out []Output) []Output {
 	m.epoch++
 	m.state = Connecting
 	m.step = 0
+	if m.extra != nil {
+		m.extra.told = tuned{} // to another connection
+	}
 	if t := m.cfg.Opening.Timeout; t > 0 {
 		m.stateAt = after(now, t)
 	}
@@ -58,16 +61,17 @@ func (m *Machine) open(now time.Duration, out []Output) []Output {
 	out = append(out, Output{Kind: Opened, Epoch: m.epoch})
 	b := &m.cfg.Beat
 	switch b.By {
-	case Client:
+	case Client, Both:
 		m.beatAt = now
 		if !b.AtOpen {
-			m.beatAt = after(now, scale(b.Interval, 1-b.First*m.uniform()))
+			m.beatAt = after(now, scale(m.every(), 1-b.First*m.uniform()))
 		}
-		if m.beatAt <= now {
-			out = m.beat(now, now, out)
-		}
-	case Server:
-		m.awaitServer(now)
+	}
+	if b.By != Nobody {
+		m.watch(now)
+	}
+	if m.beatAt <= now {
+		out = m.beat(now, now, out)
 	}
 	return out
 }

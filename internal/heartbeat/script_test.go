@@ -230,7 +230,7 @@ func (s *script) react(o Output, p peer) {
 		if frame == Ping {
 			frame = Pong
 		}
-		s.plan(s.now+p.rtt, Input{Kind: Received, Frame: frame, Epoch: o.Epoch, Data: o.Payload})
+		s.plan(s.now+p.rtt, Input{Kind: Received, Frame: frame, Epoch: o.Epoch, Data: AppendRef(nil, o.Payload, o.Ref)})
 	}
 }
 
@@ -256,7 +256,7 @@ func (o *Output) text() string {
 	s := fmt.Sprintf("%v #%d", o.Kind, o.Epoch)
 	switch o.Kind {
 	case Send:
-		s += fmt.Sprintf(" %s %q", frameWords[o.Frame], o.Payload)
+		s += fmt.Sprintf(" %s %q", frameWords[o.Frame], AppendRef(nil, o.Payload, o.Ref))
 		if o.Beat {
 			s += fmt.Sprintf(" due %v", o.Due)
 		}

@@ -11,7 +11,7 @@ import (
 // parseConfig reads the compact configuration of the scripts in testdata: one section a line, its words after it.
 //
 //	beat by=client frame=text payload=hi every=3s after=message at-open first=1 jitter=0.1 match=prefix:pong answer=text:3
-//	detect alive=any timeout=5s misses=1
+//	detect alive=any timeout=5s misses=1 silence=6s check=6s-12s
 //	opening timeout=10s
 //	step send=text:hello await=exact:welcome
 //	close frame code=1000 wait=2s
@@ -75,11 +75,12 @@ func setConfig(c *Config, section, key, val string) (err error) {
 	b, r := &c.Beat, &c.Reconnect
 	switch section + " " + key {
 	case "beat by":
-		return word(&b.By, val, "nobody", "client", "server")
+		return word(&b.By, val, "nobody", "client", "server", "both")
 	case "beat frame":
 		return word(&b.Frame, val, "text", "binary", "ping", "pong", "close")
 	case "beat payload":
 		b.Payload = []byte(val)
+		b.Ref = strings.Contains(val, RefWord)
 	case "beat every":
 		return duration(&b.Interval)
 	case "beat after":
@@ -105,6 +106,10 @@ func setConfig(c *Config, section, key, val string) (err error) {
 		return duration(&c.Timeout)
 	case "detect misses":
 		return integer(&c.Misses)
+	case "detect silence":
+		return duration(&c.Silence)
+	case "detect check":
+		return parseSpan(&c.Check, val)
 	case "opening timeout":
 		return duration(&c.Opening.Timeout)
 	case "step send", "step await":
@@ -116,8 +121,8 @@ func setConfig(c *Config, section, key, val string) (err error) {
 		return err
 	case "close wait":
 		return duration(&c.Close.Wait)
-	case "reconnect never", "reconnect fixed", "reconnect list", "reconnect exponential":
-		return word(&r.Kind, key, "never", "fixed", "list", "exponential")
+	case "reconnect never", "reconnect fixed", "reconnect list", "reconnect exponential", "reconnect linear":
+		return word(&r.Kind, key, "never", "fixed", "list", "exponential", "linear")
 	case "reconnect delay":
 		return duration(&r.Delay)
 	case "reconnect delays":
@@ -133,7 +138,28 @@ func setConfig(c *Config, section, key, val string) (err error) {
 	case "reconnect cap":
 		return duration(&r.Cap)
 	case "reconnect jitter":
-		return word(&r.Jitter, val, "none", "full", "equal", "decorrelated", "ratio")
+		return word(&r.Jitter, val, "none", "full", "equal", "decorrelated", "ratio", "spread", "once", "backo2")
+	case "reconnect cap-on":
+		return word(&r.CapOn, val, "delay", "jittered", "both")
+	case "reconnect spread":
+		for s := range strings.SplitSeq(val, ",") {
+			var b Band
+			if _, err := fmt.Sscanf(s, "%g-%g", &b.From, &b.To); err != nil {
+				return err
+			}
+			r.Spread = append(r.Spread, b)
+		}
+	case "reconnect plus":
+		return parseSpan(&r.Plus, val)
+	case "reconnect first":
+		r.First = &Span{}
+		return parseSpan(r.First, val)
+	case "reconnect after-loss":
+		r.AfterLoss = &Span{}
+		return parseSpan(r.AfterLoss, val)
+	case "reconnect after-timeout":
+		r.AfterTimeout = &Span{}
+		return parseSpan(r.AfterTimeout, val)
 	case "reconnect ratio":
 		return number(&r.JitterRatio)
 	case "reconnect max":
@@ -158,6 +184,17 @@ func setConfig(c *Config, section, key, val string) (err error) {
 	return nil
 }
 
+func parseSpan(s *Span, val string) (err error) {
+	from, to, two := strings.Cut(val, "-")
+	if s.From, err = time.ParseDuration(from); err != nil {
+		return err
+	}
+	if s.To = s.From; two {
+		s.To, err = time.ParseDuration(to)
+	}
+	return err
+}
+
 func parseMessage(s string) (*Message, error) {
 	frame, payload, _ := strings.Cut(s, ":")
 	m := &Message{Payload: []byte(payload)}
@@ -169,6 +206,9 @@ func parsePattern(s string) (*Pattern, error) {
 	p := &Pattern{Text: []byte(text)}
 	if err := word(&p.Kind, kind, "everything", "exact", "prefix", "contains", "regexp"); err != nil {
 		return nil, err
+	}
+	if before, tail, ok := strings.Cut(text, RefWord); ok {
+		p.Text, p.Tail, p.Ref = []byte(before), []byte(tail), true
 	}
 	if p.Kind == Regexp {
 		re, err := regexp.Compile(text)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"time"
 )
 
@@ -33,21 +34,27 @@ func (s *source) duration() time.Duration {
 	return time.Duration(s.byte()%40) * 100 * time.Millisecond
 }
 
+// telling is what a server tells in these tests: "hello" followed by an interval and a timeout.
+var telling = regexp.MustCompile(`^hello(?: (?P<interval_ms>[0-9]+) (?P<timeout_s>[0-9]+))?`)
+
 // config draws a configuration: one that a scenario could hold, or with wild set, one that nobody ever checked.
 func (s *source) config(wild bool) *Config {
 	hello := []byte("hello")
 	c := &Config{
 		Beat: Beat{
-			By: choose(s, Client, Client, Server, Nobody), Frame: choose(s, Text, Binary, Ping), Payload: []byte("beat"),
+			By: choose(s, Client, Client, Server, Both, Nobody), Frame: choose(s, Text, Binary, Ping), Payload: []byte("beat"),
 			Interval: max(s.duration(), 1), After: After(s.pick(4)), AtOpen: s.one(3), First: choose(s, 0, 0.5, 1),
 			Jitter: choose(s, 0, 0.1, 0.99), Match: choose(s, Pattern{}, Pattern{Kind: Prefix, Text: hello}),
+			Ref: s.one(3),
 		},
 		Liveness: Liveness(s.pick(2)), Timeout: s.duration(), Misses: choose(s, 0, 1, 1, 2, 3, 70),
+		Silence: choose(s, 0, 0, s.duration()), Check: Span{0, choose(s, 0, s.duration())},
 		Close: Close{Frame: s.one(2), Code: 1000, Wait: choose(s, 0, s.duration())},
 		Reconnect: Reconnect{
-			Kind: choose(s, Fixed, List, Exponential, Fixed, List, Exponential, Fixed, List, Exponential, Never), Delay: s.duration(),
+			Kind: choose(s, Fixed, List, Exponential, Linear, Fixed, List, Exponential, Fixed, List, Exponential, Never), Delay: s.duration(),
 			Delays: []time.Duration{s.duration(), s.duration()}, Factor: choose(s, 1, 1.5, 2, 1e300), Cap: choose(s, 0, s.duration()),
-			Jitter: Jitter(s.pick(5)), JitterRatio: choose(s, 0, 0.3, 1), MaxAttempts: choose(s, 0, 0, 0, 1, 5),
+			Jitter: Jitter(s.pick(8)), CapOn: CapOn(s.pick(3)), Spread: []Band{{0.5, 1}, {1, 1.5}}[:s.pick(3)], Plus: Span{0, choose(s, 0, 0, s.duration())},
+			JitterRatio: choose(s, 0, 0.3, 1), MaxAttempts: choose(s, 0, 0, 0, 1, 5),
 			ResetAfter: choose(s, 0, s.duration()), StopCodes: []CodeRange{{4000, 4999}}, Lock: s.one(2),
 		},
 	}
@@ -63,6 +70,21 @@ func (s *source) config(wild bool) *Config {
 			st.Await = &Pattern{Kind: Prefix, Text: hello}
 		}
 		c.Opening.Steps = append(c.Opening.Steps, st)
+	}
+	if s.one(4) {
+		c.Reconnect.First = &Span{s.duration(), s.duration()}
+	}
+	if s.one(4) {
+		c.Reconnect.AfterTimeout = &Span{0, s.duration()}
+	}
+	if s.one(4) {
+		c.Reconnect.AfterLoss = &Span{0, s.duration()}
+	}
+	if s.one(3) && len(c.Opening.Steps) > 0 {
+		c.Opening.Steps[0].Await = &Pattern{Kind: Regexp, Text: hello, Re: telling}
+	}
+	if c.Beat.Ref && s.one(2) {
+		c.Beat.Match = Pattern{Kind: Prefix, Text: hello, Ref: true}
 	}
 	if s.one(4) {
 		c.Notice = &Pattern{Kind: Exact, Text: []byte("bye")}
@@ -82,6 +104,10 @@ func (s *source) config(wild bool) *Config {
 		r.Factor = choose(s, math.NaN(), math.Inf(1), -2, 0, r.Factor)
 		r.JitterRatio = choose(s, math.NaN(), 1e300, -5, r.JitterRatio)
 		r.MaxAttempts = choose(s, -1, math.MaxInt, r.MaxAttempts)
+		c.Silence = choose(s, -1, math.MaxInt64, c.Silence)
+		c.Check = choose(s, Span{-1, 5}, Span{math.MaxInt64, math.MaxInt64}, c.Check)
+		r.Plus = choose(s, Span{-1, math.MaxInt64}, r.Plus)
+		r.Spread = choose(s, nil, []Band{{math.NaN(), 1}}, []Band{{-7, math.Inf(1)}}, r.Spread)
 	}
 	return c
 }
@@ -123,7 +149,10 @@ func (d *model) pass() {
 func (d *model) input() Input {
 	s := &d.src
 	in := Input{Cause: Cause(s.pick(int(NumCauses))), Frame: choose(s, Text, Text, Binary, Ping, Pong, Pong)}
-	in.Data = choose(s, []byte("hello"), []byte("other"), []byte("bye"), nil)
+	in.Data = choose(s, []byte("hello"), []byte("hello"), []byte("other"), []byte("bye"), []byte("hello 700 3"), nil)
+	if s.one(4) { // perhaps the reply to the latest beat
+		in.Data = AppendRef(nil, []byte("hello"+RefWord), d.m.refs)
+	}
 	in.Epoch = d.last
 	switch k := s.pick(32); {
 	case k < 12:

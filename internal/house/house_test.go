@@ -29,7 +29,7 @@ var table = map[string]struct {
 		reason: "a driver; it never sees the other driver, so that both can be held against each other",
 	},
 	"internal/sim": {
-		may:    []string{"scenario", "chaos", "report", "internal/heartbeat"},
+		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/dialect"},
 		reason: "a driver; it never sees the other driver, so that both can be held against each other",
 	},
 	"internal/tune": {
@@ -41,7 +41,12 @@ var table = map[string]struct {
 		reason: "it shows what the report's recorder has, and counts nothing itself",
 	},
 	"internal/server": {
-		reason: "the target is a black box to the rest, as any other target",
+		may:    []string{"internal/dialect", "internal/heartbeat"},
+		reason: "the target is a black box to the rest, as any other target; it knows how real servers talk, in the words for frames",
+	},
+	"internal/dialect": {
+		may:    []string{"internal/heartbeat"},
+		reason: "how real servers talk, in the words for frames; what both servers share, and nothing of how they run",
 	},
 	"internal/server/tlstest": {reason: "it makes certificates for tests"},
 	"internal/house":          {reason: "it only reads source files"},
@@ -62,7 +67,7 @@ var table = map[string]struct {
 		reason: "a renderer: it reads Results and words, and never a driver",
 	},
 	"scenario": {
-		may:    []string{"chaos", "internal/heartbeat"},
+		may:    []string{"chaos", "internal/heartbeat", "internal/dialect"},
 		reason: "a scenario is made of faults and client configurations, and knows nothing of how they run",
 	},
 	"chaos":              {std: true, reason: "a leaf: words that every package shares"},

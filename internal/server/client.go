@@ -21,6 +21,7 @@ type client struct {
 	ws   *websocket.Conn
 	next *client // the list of open clients, in order of connecting
 	prev *client
+	says *speech
 	beat alarm
 	reap alarm
 
@@ -35,8 +36,8 @@ type client struct {
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // start takes over a connection that has just been upgraded.
-func (s *Server) start(ws *websocket.Conn) {
-	c := &client{s: s, ws: ws}
+func (s *Server) start(ws *websocket.Conn, says *speech) {
+	c := &client{s: s, ws: ws, says: says}
 	ws.SetReadLimit(s.cfg.MaxMessage)
 	ws.SetPingHandler(func(data string) error {
 		s.n.pingsIn.Add(1)
@@ -60,9 +61,9 @@ func (s *Server) start(ws *websocket.Conn) {
 	}
 	now := s.now()
 	c.seen.Store(int64(now))
-	if s.cfg.Beat > 0 {
+	if says.every > 0 {
 		c.beat = alarm{c: c}
-		s.alarms.set(&c.beat, now+s.cfg.Beat)
+		s.alarms.set(&c.beat, now+says.every)
 	}
 	if s.cfg.Reap > 0 {
 		c.reap = alarm{c: c, reap: true}
@@ -81,8 +82,8 @@ func (c *client) touch() {
 func (c *client) run() {
 	s := c.s
 	defer s.readers.Done()
-	echo := s.cfg.Reply == ReplyEcho
-	var err error
+	var text []byte // scratch for answers
+	err := c.greet()
 	for err == nil {
 		var kind int
 		var r io.Reader
@@ -94,8 +95,8 @@ func (c *client) run() {
 		*buf, err = readAll((*buf)[:0], r)
 		if err == nil {
 			s.n.messagesIn.Add(1)
-			if echo && c.ended.Load() == int32(alive) {
-				err = c.write(kind, *buf)
+			if c.ended.Load() == int32(alive) {
+				text, err = c.answer(kind, *buf, text)
 			}
 		}
 		if cap(*buf) <= 64<<10 {
@@ -142,14 +143,14 @@ func (c *client) sendBeat() {
 		return
 	}
 	defer c.beating.Store(false)
-	if c.s.cfg.BeatFrame == BeatPing {
-		if c.ws.WriteControl(websocket.PingMessage, []byte(c.s.cfg.BeatText), time.Time{}) != nil {
+	if c.says.beat == nil {
+		if c.ws.WriteControl(websocket.PingMessage, c.says.ping, time.Time{}) != nil {
 			return
 		}
 		c.s.n.pingsOut.Add(1)
 	} else {
 		c.writing.Lock()
-		err := c.ws.WritePreparedMessage(c.s.beatText)
+		err := c.ws.WritePreparedMessage(c.says.beat)
 		c.writing.Unlock()
 		if err != nil {
 			return

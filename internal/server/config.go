@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/flatline-dev/flatline/internal/dialect"
 )
 
 // Frames of the server's own beat, and what it replies to a message.
@@ -22,6 +24,11 @@ const (
 type Config struct {
 	Addr    string // host:port for clients; "" is 127.0.0.1:0
 	Control string // host:port of the control API, loopback only; "" is 127.0.0.1:0
+
+	// Dialect names the real server that it plays to clients that do not name one themselves in [dialect.Header]; "": none,
+	// Reply and Beat say all. Dialects finds one by its name; nil from it means echo.
+	Dialect  string
+	Dialects func(name string) (*dialect.Dialect, error)
 
 	Reply      string        // ReplyEcho ("" too) answers a message with itself; ReplyNone stays silent
 	Beat       time.Duration // the server beats each client this often, first one Beat after its connect; 0: never
@@ -43,6 +50,7 @@ type Config struct {
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Addr, "listen", c.Addr, "`address` for clients (default 127.0.0.1 and a free port)")
 	fs.StringVar(&c.Control, "control", c.Control, "loopback `address` of the control API (default a free port)")
+	fs.StringVar(&c.Dialect, "dialect", c.Dialect, "play the server of this `PROFILE` to clients that do not name one (default none)")
 	fs.StringVar(&c.Reply, "reply", c.Reply, "what a message is answered with: echo or none (default echo)")
 	fs.DurationVar(&c.Beat, "beat", c.Beat, "the server beats each client this often; 0: never")
 	fs.StringVar(&c.BeatFrame, "beat-frame", c.BeatFrame, "frame of the beat: ping or text (default ping)")
@@ -104,6 +112,10 @@ func (c Config) filled() (Config, error) {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	if c.Dialect != "" {
+		_, err := c.speak(c.Dialect)
+		bad(err != nil, "%v", err)
+	}
 	bad(c.Reply != ReplyEcho && c.Reply != ReplyNone, "reply: %q is neither echo nor none", c.Reply)
 	bad(c.BeatFrame != BeatPing && c.BeatFrame != BeatText, "beat-frame: %q is neither ping nor text", c.BeatFrame)
 	bad(c.BeatFrame == BeatPing && len(c.BeatText) > 125, "beat-text: %d bytes do not fit a ping frame, which holds 125", len(c.BeatText))
@@ -118,6 +130,14 @@ func (c Config) filled() (Config, error) {
 	bad((c.CertFile == "") != (c.KeyFile == ""), "tls-cert and tls-key: one is missing")
 	bad(!loopback(c.Control), "control: %q is not a loopback address; whoever reaches it can shut the server down", c.Control)
 	return c, errors.Join(errs...)
+}
+
+// speak finds a dialect by its name.
+func (c *Config) speak(name string) (*dialect.Dialect, error) {
+	if c.Dialects == nil {
+		return nil, fmt.Errorf("dialect %q: this server knows none", name)
+	}
+	return c.Dialects(name)
 }
 
 func loopback(addr string) bool {

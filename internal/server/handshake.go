@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/flatline-dev/flatline/internal/dialect"
 )
 
 type connKey struct{}
@@ -98,6 +100,12 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request) {
 	if offered := websocket.Subprotocols(r); len(offered) > 0 {
 		header = http.Header{"Sec-Websocket-Protocol": offered[:1]}
 	}
+	speech, err := s.speech(r.Header.Get(dialect.Header))
+	if err != nil {
+		s.n.open.Add(-1)
+		reject(badRequest, http.StatusBadRequest, err.Error())
+		return
+	}
 	ws, err := s.upgrader.Upgrade(w, r, header)
 	if err != nil {
 		s.n.open.Add(-1)
@@ -108,7 +116,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request) {
 		s.n.rejected[why].Add(1)
 		return
 	}
-	s.start(ws)
+	s.start(ws, speech)
 }
 
 func (s *Server) full() bool {

@@ -35,7 +35,7 @@ type Server struct {
 	alarms   *alarms
 	pending  pending
 	upgrader websocket.Upgrader
-	beatText *websocket.PreparedMessage
+	speeches speeches
 
 	mu          sync.Mutex
 	first, last *client // open clients in order of connecting
@@ -63,8 +63,8 @@ func New(cfg Config) (*Server, error) {
 		WriteBufferPool:  &sync.Pool{},
 		CheckOrigin:      func(*http.Request) bool { return true },
 	}
-	if s.beatText, err = websocket.NewPreparedMessage(websocket.TextMessage, []byte(cfg.BeatText)); err != nil {
-		return nil, fmt.Errorf("server: beat-text: %w", err)
+	if _, err := s.speech(""); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.work.Go(func() { s.queue.run(s.ctx) })
 	s.work.Go(func() { s.alarms.run(s.ctx, s.fire) })
@@ -85,7 +85,7 @@ func (s *Server) fire(a *alarm, now time.Duration) time.Duration {
 	}
 	// A goroutine, since a write to a client that does not read blocks, and there is one timer for all.
 	go a.c.sendBeat()
-	return a.due + (1+(now-a.due)/s.cfg.Beat)*s.cfg.Beat
+	return a.due + (1+(now-a.due)/a.c.says.every)*a.c.says.every
 }
 
 func (s *Server) reap(c *client) {

@@ -85,7 +85,7 @@ func (s *shard) output(id int32, o *heartbeat.Output) bool {
 		if s.conns.at(i).over { // a device that slept through the kill finds out by writing
 			return false
 		}
-		s.sendUp(i, frame{wire: wire(o.Frame), payload: s.payloads.intern(o.Payload)})
+		s.sendUp(i, frame{wire: wire(o.Frame), payload: s.payloads.intern(o.Payload), ref: o.Ref})
 	case heartbeat.SendBye:
 		s.sendUp(i, frame{wire: wClose, code: o.Code})
 	case heartbeat.Abandon:
@@ -217,7 +217,7 @@ func (s *shard) receive(i int32, f frame) {
 		s.sendUp(i, f) // RFC 6455, section 5.5.1: the answer to a close frame is a close frame
 		s.lose(i, heartbeat.PeerClose, f.code)
 	default:
-		s.step(id, heartbeat.Input{Kind: heartbeat.Received, Epoch: epoch, Frame: heartbeat.Frame(f.wire), Data: s.payloads.all[f.payload]})
+		s.step(id, heartbeat.Input{Kind: heartbeat.Received, Epoch: epoch, Frame: heartbeat.Frame(f.wire), Data: s.content(f)})
 		if f.wire == wPing && !x.left {
 			s.sendUp(i, frame{wire: wPong, payload: f.payload})
 		}

@@ -54,6 +54,7 @@ const (
 // frame is one wire unit with its content.
 type frame struct {
 	payload uint32 // index into the payloads
+	ref     uint32 // the number in the payload, if it has one
 	code    uint16 // of a close frame
 	wire    wire
 }

@@ -115,6 +115,23 @@ func TestOneTrace(t *testing.T) {
 		situation{"pings, drain at once", "", pings, "{at: 10007000003ns, fault: drain, code: 1012}"},
 		situation{"codes that end it, drain", "", "profile: heartcheck, reconnect: {stop_codes: [1012]}", "{at: 10007000003ns, fault: drain, code: 1012}"},
 	)
+	// The protocols of real clients, ten times as fast.
+	for _, c := range []struct{ name, text string }{
+		{"socket.io", "beat: {interval: 2503ms}, timeout: 2009ms"},
+		{"phoenix", "beat: {interval: 3001ms}, timeout: 3007ms"},
+		{"signalr", "beat: {interval: 1501ms}, timeout: 1511ms"},
+		{"actioncable", "beat: {interval: 307ms}, silence: 611ms, check: 607ms-1201ms"},
+		{"stomp", "beat: {interval: 1009ms}, silence: 2003ms, check: 1013ms, close: {wait: 701ms}"},
+		{"mqtt", "beat: {interval: 6007ms}, timeout: 3011ms"},
+		{"discord-js", "beat: {interval: 4507ms}, close: {wait: 701ms}"},
+		{"mattermost", "beat: {interval: 3019ms}"},
+		{"python-websockets", "beat: {interval: 2003ms}, timeout: 2011ms"},
+		{"reconnecting-websocket", "opening: {timeout: 4s}"},
+	} {
+		for _, f := range faultsForAll {
+			all = append(all, situation{c.name + ", " + f.name, "", "profile: " + c.name + ", " + c.text, f.text})
+		}
+	}
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			for _, seed := range []int{1, 7} {

@@ -98,7 +98,7 @@ func (s *shard) enter(i int32, d int, f frame) {
 			s.pass(i, d, f, p.due(s.now, d, s.size(f, d)))
 		}
 		if fate.late {
-			s.push(s.now+reordered, event{kind: evLate, conn: i, frame: frame{f.payload, uint16(d), f.wire}})
+			s.push(s.now+reordered, event{kind: evLate, conn: i, frame: frame{payload: f.payload, ref: f.ref, code: uint16(d), wire: f.wire}})
 			return
 		}
 		due = p.due(s.now, d, s.size(f, d))
@@ -222,7 +222,7 @@ func (s *shard) size(f frame, d int) int {
 	case wFIN, wRST:
 		return 0
 	}
-	n := len(s.payloads.all[f.payload])
+	n := len(s.content(f))
 	if f.wire == wClose && f.code != 0 {
 		n = 2
 	}

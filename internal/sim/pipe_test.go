@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/dialect"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 	"github.com/flatline-dev/flatline/scenario"
 )
@@ -202,15 +204,27 @@ func (s *pipeServer) serve(k *socket) {
 		delete(s.open, k)
 		s.mu.Unlock()
 	}()
-	if s.cfg.Beat > 0 {
+	says, err := scenario.Dialect(cmp.Or(r.Header.Get(dialect.Header), scenario.EchoDialect))
+	if err != nil {
+		return
+	}
+	every, kind, text := s.cfg.Beat, websocket.PingMessage, []byte(s.cfg.BeatText)
+	if s.cfg.BeatFrame == heartbeat.Text {
+		kind = websocket.TextMessage
+	}
+	if says != nil {
+		for _, m := range says.Hello {
+			_ = send(frameKind[m.Frame], m.Payload)
+		}
+		if says.Beat != nil {
+			every, kind, text = cmp.Or(every, says.Every), frameKind[says.Beat.Frame], says.Beat.Payload
+		}
+	}
+	if every > 0 {
 		beats, stopped := make(chan struct{}), make(chan struct{})
 		defer func() { <-stopped }() // it must not send on the closed queue
 		defer close(beats)
-		kind := websocket.PingMessage
-		if s.cfg.BeatFrame == heartbeat.Text {
-			kind = websocket.TextMessage
-		}
-		due := time.Now().Add(s.cfg.Beat)
+		due := time.Now().Add(every)
 		s.wg.Go(func() {
 			defer close(stopped)
 			for {
@@ -220,8 +234,8 @@ func (s *pipeServer) serve(k *socket) {
 				case <-time.After(time.Until(due)):
 				}
 				s.whenThawed()
-				_ = send(kind, []byte(s.cfg.BeatText))
-				due = due.Add((1 + time.Since(due)/s.cfg.Beat) * s.cfg.Beat)
+				_ = send(kind, text)
+				due = due.Add((1 + time.Since(due)/every) * every)
 			}
 		})
 	}
@@ -237,11 +251,19 @@ func (s *pipeServer) serve(k *socket) {
 			return
 		}
 		touch()
-		if s.cfg.Reply != "none" {
-			_ = send(kind, data)
+		if says == nil {
+			if s.cfg.Reply != "none" {
+				_ = send(kind, data)
+			}
+		} else if i, ref := says.Answer(data); i >= 0 {
+			for _, m := range says.Replies[i].With {
+				_ = send(frameKind[m.Frame], heartbeat.AppendRef(nil, m.Payload, ref))
+			}
 		}
 	}
 }
+
+var frameKind = map[heartbeat.Frame]int{heartbeat.Text: websocket.TextMessage, heartbeat.Binary: websocket.BinaryMessage, heartbeat.Ping: websocket.PingMessage}
 
 // freezer is the stall of a pipeServer.
 type freezer struct{ s *pipeServer }

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/flatline-dev/flatline/internal/dialect"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
@@ -16,8 +17,24 @@ func (w *world) answers(i int) bool {
 	if b.Frame == heartbeat.Ping {
 		return true
 	}
+	if d := w.plan.Groups[i].Speaks(); d != nil {
+		return spoken(d, cfg)
+	}
 	echo := w.plan.Target.Serve == nil || w.plan.Target.Serve.Reply != "none"
 	return echo && b.Match.Match(b.Payload) && (cfg.Notice == nil || !cfg.Notice.Match(b.Payload))
+}
+
+// spoken is answers for a server that speaks a dialect: it has one answer to the beat, and that is the reply.
+func spoken(d *dialect.Dialect, cfg *heartbeat.Config) bool {
+	const some = 7 // a beat's number
+	reply, ref := d.Answer(heartbeat.AppendRef(nil, cfg.Beat.Payload, some))
+	if reply < 0 || len(d.Replies[reply].With) != 1 {
+		return false
+	}
+	m := &d.Replies[reply].With[0]
+	text := heartbeat.AppendRef(nil, m.Payload, ref)
+	back, ok := cfg.Beat.Match.MatchRef(text)
+	return m.Frame <= heartbeat.Binary && ok && (!cfg.Beat.Match.Ref || back == some) && (cfg.Notice == nil || !cfg.Notice.Match(text))
 }
 
 // skip takes the client, whose next event is the timer n, through all the beats whose replies come before its event after

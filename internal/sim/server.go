@@ -12,10 +12,9 @@ import (
 // server is the target: one process and its kernel.
 type server struct {
 	*shard
-	cfg  scenario.Serve
-	echo bool
-	beat frame
-	desk *desk
+	cfg      scenario.Serve
+	speeches []speech // by group
+	desk     *desk
 
 	nodes  []node
 	drains []drain
@@ -36,14 +35,11 @@ const linger = time.Second
 func (v *server) init(s *shard, d *desk) {
 	v.shard, v.desk = s, d
 	v.nodes = make([]node, len(d.nodes))
-	v.echo = true
 	if t := s.plan.Target.Serve; t != nil {
 		v.cfg = *t
-		v.echo = t.Reply != "none"
 	}
-	v.beat = frame{wire: wPing, payload: s.payloads.intern([]byte(v.cfg.BeatText))}
-	if v.cfg.BeatFrame == heartbeat.Text {
-		v.beat.wire = wText
+	for i := range s.plan.Groups {
+		v.speeches = append(v.speeches, s.newSpeech(&v.cfg, s.plan.Groups[i].Speaks()))
 	}
 }
 
@@ -160,9 +156,10 @@ func (v *server) handle(e *event) {
 			v.close(e.conn)
 		}
 	case evBeat:
-		v.send(e.conn, v.beat)
-		late := (v.now - e.at) / v.cfg.Beat // beats of a frozen time are not made up for
-		v.push(e.at+(1+late)*v.cfg.Beat, event{kind: evBeat, conn: e.conn})
+		says := v.says(e.conn)
+		v.send(e.conn, says.beat)
+		late := (v.now - e.at) / says.every // beats of a frozen time are not made up for
+		v.push(e.at+(1+late)*says.every, event{kind: evBeat, conn: e.conn})
 	case evReap:
 		if x := v.conns.at(e.conn); v.now-x.heard < v.cfg.Reap {
 			v.push(x.heard+v.cfg.Reap, event{kind: evReap, conn: e.conn})
@@ -182,8 +179,8 @@ func (v *server) read(i int32, f frame) {
 	case wUpgrade:
 		v.request(i)
 	case wText, wBinary:
-		if v.echo && !x.ending {
-			v.send(i, f)
+		if !x.ending {
+			v.answer(i, f)
 		}
 	case wPing:
 		v.send(i, frame{wire: wPong, payload: f.payload})
@@ -273,8 +270,12 @@ func (v *server) upgrade(i int32) {
 		v.desk.nodes[x.node].open++
 	}
 	v.send(i, frame{wire: wAccept})
-	if v.cfg.Beat > 0 {
-		v.push(v.now+v.cfg.Beat, event{kind: evBeat, conn: i})
+	says := v.says(i)
+	for _, f := range says.hello {
+		v.send(i, f)
+	}
+	if says.every > 0 {
+		v.push(v.now+says.every, event{kind: evBeat, conn: i})
 	}
 	if v.cfg.Reap > 0 {
 		v.push(v.now+v.cfg.Reap, event{kind: evReap, conn: i})

@@ -27,6 +27,7 @@ type shard struct {
 	payloads payloads
 
 	scratch []heartbeat.Output
+	text    []byte // scratch of content
 }
 
 // init makes it ready for the n clients from first on. A shard that has served its time begins anew in the same memory.
@@ -134,7 +135,7 @@ func (s *shard) handle(id int32, e *event) {
 		s.deliver(e)
 	case evLate:
 		if !s.clients[id].path.holds(int(e.code)) { // a datagram that meets a blackhole is lost
-			s.exit(e.conn, int(e.code), frame{payload: e.payload, wire: e.wire})
+			s.exit(e.conn, int(e.code), frame{payload: e.payload, ref: e.ref, wire: e.wire})
 		}
 	case evCut:
 		s.maybeCut(e.conn, int(e.payload))
@@ -147,6 +148,15 @@ func (s *shard) handle(id int32, e *event) {
 type payloads struct {
 	all    [][]byte
 	number map[string]uint32
+}
+
+// content is what the frame carries, valid until the next call.
+func (s *shard) content(f frame) []byte {
+	if f.ref == 0 {
+		return s.payloads.all[f.payload]
+	}
+	s.text = heartbeat.AppendRef(s.text[:0], s.payloads.all[f.payload], f.ref)
+	return s.text
 }
 
 func (p *payloads) init() {

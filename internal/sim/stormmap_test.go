@@ -97,7 +97,7 @@ func TestStormMap(t *testing.T) {
 	}
 	wg.Wait()
 	for i, r := range all {
-		rows = append(rows, fmt.Sprintf("| %s | %v | ", r.name, r.patience)+strings.Join(cells[i*len(mapWork):(i+1)*len(mapWork)], " | ")+" |")
+		rows = append(rows, fmt.Sprintf("| %s | %v | ", r.name, patience(r.patience))+strings.Join(cells[i*len(mapWork):(i+1)*len(mapWork)], " | ")+" |")
 	}
 	table := strings.Join(rows, "\n") + "\n"
 	page, err := os.ReadFile(mapPage)
@@ -157,4 +157,12 @@ duration: %v
 		return report.FormatSeconds(back)
 	}
 	return fmt.Sprintf("**%.0f %%**", 100*v("clients.open")/float64(n))
+}
+
+// patience is how long a client waits for an attempt; some wait for ever.
+func patience(d time.Duration) string {
+	if d == 0 {
+		return "none"
+	}
+	return d.String()
 }
