@@ -152,6 +152,9 @@ func (q *query) clients(metric string) Measure {
 		if q.w.name == "" || q.w.name == "baseline" {
 			s.from = settled(open, q.r.Plan.RampEnd, q.r.firstFault())
 		}
+		if q.w.name == "baseline" {
+			s.to = s.to.Truncate(Tick) // what dies in the tick in which the fault begins dies of it
+		}
 		lo, _, end := open.Levels(s.from, min(s.to, q.r.Elapsed))
 		lowest, last = min(lowest, lo), end
 	}

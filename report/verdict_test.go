@@ -205,3 +205,15 @@ func TestWindows(t *testing.T) {
 		"clients.open == 3 during recovery", "clients.min_open == 1 during recovery", "clients.min_open == 3 during baseline",
 		"clients.open == 1 during blackhole", "storm.peak == 1/s during blackhole")
 }
+
+// The baseline ends where the fault begins: what dies in that very tick is not of it.
+func TestBaselineEndsBeforeTheFault(t *testing.T) {
+	p := plan(sec(30), []chaos.Fault{{Kind: chaos.Kill, How: chaos.RST, At: sec(10.004)}}, browsers(2))
+	h := newHistory(t, p)
+	h.open(1, 0, 1)
+	h.began(10.004, 0)
+	h.dead(10.006, 0, heartbeat.Reset, 9)
+	h.dead(10.007, 1, heartbeat.Reset, 9)
+	h.open(14, 0, 1)
+	wants(t, h.end(), "clients.open == 2 during baseline", "clients.min_open == 2 during baseline", "clients.min_open == 0")
+}
