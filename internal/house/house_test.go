@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/server", "internal/metrics"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/server", "internal/search", "internal/capacity", "internal/metrics"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -39,6 +39,11 @@ var table = map[string]struct {
 	"internal/metrics": {
 		may:    []string{"report", "internal/heartbeat"},
 		reason: "it shows what the report's recorder has, and counts nothing itself",
+	},
+	"internal/search": {std: true, reason: "a leaf: a search without a clock, a run or a file"},
+	"internal/capacity": {
+		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/search"},
+		reason: "it reads Results and never drives anything, so that the same probes can come from a run, a file or a test",
 	},
 	"internal/server": {
 		may:    []string{"internal/dialect", "internal/heartbeat"},
