@@ -94,9 +94,6 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	if _, err := preflight(plan); err != nil {
 		return cannotRun(err)
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	var web pages
 	defer web.close()
 	var scrapes *page
@@ -116,29 +113,70 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 	ignore := sync.OnceFunc(a.onInterrupt(cancel))
 	defer ignore()
 
+	res, err := a.conduct(ctx, plan, flags, onlookers{live: live, ready: func(s *session) {
+		if scrapes != nil {
+			s.publish(scrapes)
+			fmt.Fprintf(a.stderr, "metrics: %s\n", scrapes.url("/metrics"))
+		}
+		live.show(s.rec, s.clock)
+		web.serve()
+	}})
+	if err != nil {
+		return err
+	}
+	err = a.finish(res, &flags.output, flags.output.path(plan))
+	if live := live.finish(res); live != nil { // the report is out: what else failed does not change what was measured
+		fmt.Fprintf(a.stderr, "live page: %s\n", printable(live.Error()))
+	}
+	if res.Status != report.Interrupted {
+		ignore()
+		a.linger(whole, flags.metrics.linger)
+	}
+	return err
+}
+
+// onlookers watch a run. The zero value is nobody.
+type onlookers struct {
+	live   *livePage
+	ready  func(*session)                 // the target is there, the clients start next; may be nil
+	beside func(context.Context, *target) // runs as long as the clients do; may be nil
+}
+
+// conduct carries a plan that preflight has passed to its Result. Where ctx ends before the clients start there is none,
+// and the error is that of the exit code.
+func (a *app) conduct(ctx context.Context, plan *scenario.Plan, flags *runFlags, look onlookers) (*report.Result, error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	target, err := startTarget(ctx, plan)
 	if err != nil {
 		if context.Cause(ctx) == errInterrupted {
-			return exitWith(exitInterrupted)
+			return nil, exitWith(exitInterrupted)
 		}
-		return cannotRun(err)
+		return nil, cannotRun(err)
 	}
 	defer target.close()
 
 	r, err := newSession(plan, target, flags)
 	if err != nil {
-		return cannotRun(err)
+		return nil, cannotRun(err)
 	}
 	if err := r.save(); err != nil { // now, rather than after a minute's run
-		return cannotRun(err)
+		return nil, cannotRun(err)
 	}
-	if scrapes != nil {
-		r.publish(scrapes)
-		fmt.Fprintf(a.stderr, "metrics: %s\n", scrapes.url("/metrics"))
+	if look.ready != nil {
+		look.ready(r)
 	}
-	live.show(r.rec, r.clock)
-	web.serve()
-	runErr := r.drive(ctx, cancel, live, a.progress(r.rec, plan, flags.quiet))
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	if look.beside != nil {
+		watcher.Go(func() { look.beside(watching, target) })
+	}
+	runErr := r.drive(ctx, cancel, look.live, a.progress(r.rec, plan, flags.quiet))
+	stop()
+	watcher.Wait()
 
 	end := report.SnapshotOptions{Final: true}
 	switch cause := context.Cause(ctx); {
@@ -150,18 +188,9 @@ func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) err
 			fmt.Fprintf(a.stderr, "the target's last words:\n%s\n", printable(text))
 		}
 	case runErr != nil:
-		return cannotRun(runErr)
+		return nil, cannotRun(runErr)
 	}
-	res := r.rec.Snapshot(r.clock(), end)
-	err = a.finish(res, &flags.output, r.path)
-	if live := live.finish(res); live != nil { // the report is out: what else failed does not change what was measured
-		fmt.Fprintf(a.stderr, "live page: %s\n", printable(live.Error()))
-	}
-	if !end.Interrupted {
-		ignore()
-		a.linger(whole, flags.metrics.linger)
-	}
-	return err
+	return r.rec.Snapshot(r.clock(), end), nil
 }
 
 // onInterrupt cancels the run on the first SIGINT, SIGTERM or SIGHUP (a closed terminal) and ends the program on the

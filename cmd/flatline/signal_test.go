@@ -344,3 +344,35 @@ func startServe(t *testing.T, args ...string) (*running, server.Info) {
 	}
 	return r, info
 }
+
+// An interrupted search ends with a marked report and the command that continues it, and that command finds the edge.
+func TestInterruptedCapacity(t *testing.T) {
+	const scenario = `
+target: {serve: {max_clients: 3}}
+clients: [{count: 2, ramp: 100ms, profile: heartcheck, beat: {interval: 300ms}}]
+duration: 2s
+`
+	r := flatline(t, scenario, "capacity", "--precision", "0", "--confirm", "0", "--cooldown", "10ms", "s.yaml")
+	r.says("probe 2: ")
+	r.cmd.Process.Signal(syscall.SIGINT)
+	r.exit(130)
+	again := "continue: flatline capacity --confirm=0 --cooldown=10ms --precision=0 --resume s.yaml\n"
+	if out := r.stdout.String(); !strings.Contains(out, "INTERRUPTED  not finished: so far it held 2 clients\n") || !strings.HasSuffix(out, again) {
+		t.Errorf("the report:\n%s", out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Fields(again)[2:]
+	cmd := exec.Command(self, args...)
+	cmd.Dir, cmd.Env = r.dir, append(os.Environ(), asCommand+"=1")
+	out, err := cmd.Output()
+	if err != nil || !strings.Contains(string(out), "FOUND  the target holds 3 clients and not 4\n") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	// Two probes more: the first one was not made again.
+	if n := strings.Count(string(out), "\n  2 "); n != 1 || !strings.Contains(string(out), "\n3 probes, 2 clients as written") {
+		t.Errorf("probes were made again or lost:\n%s", out)
+	}
+}
