@@ -23,7 +23,8 @@ type printed struct {
 	Clients    string     // open at the end, and so on
 }
 
-// readers take a report apart again, each in its own way. A new form joins TestAgreement with a row here.
+// readers take a report apart again, each in its own way. A new form joins TestAgreement with a row here, one in another
+// package with a test over Corpus, as TestPageAgrees.
 var readers = map[string]func(t *testing.T, report []byte) printed{
 	"text": readText, "markdown": readMarkdown, "json": readJSON, "junit": readJUnit,
 }
