@@ -8,17 +8,18 @@ import (
 
 // compare puts the figures of several runs side by side.
 func (b *builder) compare() {
-	t := &Table{Caption: "Side by side", Head: []Head{{"", ""}}}
+	t := &Table{Caption: "Side by side", Class: "compare", About: "what is the same everywhere stands back", Head: []Head{{"", ""}}}
 	for _, r := range b.page.Runs {
 		t.Head = append(t.Head, Head{Text: r.Label, About: r.Name + " " + r.File})
 	}
 	row := func(name, metric, during string, depth int) {
-		x := Row{Name: name, Depth: depth}
+		x := Row{Name: name, Depth: depth, Same: true}
 		any := false
 		for i := range b.runs {
 			f := b.figure(i, metric, report.Scope{During: during})
 			any = any || f.Text != "-"
 			x.Cells = append(x.Cells, f)
+			x.Same = x.Same && f.Text == x.Cells[0].Text
 		}
 		if any {
 			t.Rows = append(t.Rows, x)

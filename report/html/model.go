@@ -81,6 +81,7 @@ type Key struct {
 type Table struct {
 	Caption string `json:"caption"`
 	About   string `json:"about,omitempty"`
+	Class   string `json:"class,omitempty"`
 	Head    []Head `json:"head"`
 	Rows    []Row  `json:"rows"`
 }
@@ -97,6 +98,7 @@ type Row struct {
 	Link  string   `json:"link,omitempty"` // id of the part of the page that says more
 	Depth int      `json:"depth,omitempty"`
 	Cells []Figure `json:"cells,omitempty"`
+	Same  bool     `json:"same,omitempty"`  // all runs have the same value
 	Notes []string `json:"notes,omitempty"` // lines under it, over all columns
 }
 
