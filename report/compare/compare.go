@@ -201,9 +201,11 @@ func counted(r *Row) bool { return r.Metric[:min(len(r.Metric), 8)] != "harness.
 // Changed are the rows with evidence of a difference.
 func (c *Comparison) Changed() (out []*Row) {
 	for i := range c.Rows {
-		if r := &c.Rows[i]; slices.Contains([]Call{Better, Worse, Differs}, r.Call) {
+		if r := &c.Rows[i]; r.changed() {
 			out = append(out, r)
 		}
 	}
 	return out
 }
+
+func (r *Row) changed() bool { return slices.Contains([]Call{Better, Worse, Differs}, r.Call) }

@@ -49,9 +49,15 @@ func WriteMarkdown(w io.Writer, c *Comparison) error {
 	return b.Flush()
 }
 
+// A comment on GitHub has room for 65,536 characters, and a row may take 300.
+const (
+	maxShown  = 120
+	maxFolded = 60
+)
+
 func (c *Comparison) markdownTables(b *bufio.Writer) {
 	var folded []*Row
-	open := false
+	open, shown := false, 0
 	for _, s := range c.sections(false) {
 		folded = append(folded, s.rest...)
 		if len(s.rows) == 0 {
@@ -62,17 +68,28 @@ func (c *Comparison) markdownTables(b *bufio.Writer) {
 			open = true
 		}
 		for _, r := range s.rows {
-			c.markdownRow(b, r)
+			if shown++; shown <= maxShown {
+				c.markdownRow(b, r)
+			}
 		}
+	}
+	if n := shown - maxShown; n > 0 {
+		fmt.Fprintf(b, "\nand %d more.\n", n)
 	}
 	fmt.Fprintf(b, "\n%s.\n", strings.Join(c.legend(), "; "))
 	if len(folded) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n<details><summary>%d figures without evidence of a difference, or of nothing that happened</summary>\n\n", len(folded))
+	fmt.Fprintf(b, "\n<details><summary>%s</summary>\n\n", left(folded))
 	c.markdownHead(b)
-	for _, r := range folded {
+	for i, r := range folded {
+		if i == maxFolded {
+			break
+		}
 		c.markdownRow(b, r)
+	}
+	if n := len(folded) - maxFolded; n > 0 {
+		fmt.Fprintf(b, "\nand %d more.\n", n)
 	}
 	b.WriteString("\n</details>\n")
 }

@@ -6,18 +6,30 @@ import (
 	"strings"
 
 	"github.com/flatline-dev/flatline/report"
+	"github.com/flatline-dev/flatline/scenario"
 )
 
 // section is a table of rows of one scope.
 type section struct {
 	title string
 	rows  []*Row
-	rest  []*Row // no evidence of a difference, and not asked for
+	rest  []*Row // no evidence of a difference, or one that a row of the same histogram shows already
 }
 
 // sections are the rows as a reader wants them: of the whole run the headline figures and whatever changed; of a fault or a
-// group what changed there.
+// group what changed there. Of a histogram that moved its median and p99 tell; another percentile stands where it is the only
+// one to.
 func (c *Comparison) sections(all bool) (out []section) {
+	type place struct {
+		family string
+		scope  report.Scope
+	}
+	told := map[place]bool{}
+	for _, r := range c.Changed() {
+		if headline[r.Metric] {
+			told[place{family(r.Metric), r.Scope}] = true
+		}
+	}
 	for i := range c.Rows {
 		r := &c.Rows[i]
 		title := r.title()
@@ -25,15 +37,40 @@ func (c *Comparison) sections(all bool) (out []section) {
 			out = append(out, section{title: title})
 		}
 		s := &out[len(out)-1]
-		changed := slices.Contains([]Call{Better, Worse, Differs}, r.Call)
+		at := place{family(r.Metric), r.Scope}
+		tells := r.changed() && (headline[r.Metric] || !told[at])
+		if tells {
+			told[at] = at.family != "" // the first one to
+		}
 		nothing := r.Old.Value == 0 && r.New.Value == 0
-		if all || changed || r.headline && !nothing {
+		if all || tells || r.headline && !nothing {
 			s.rows = append(s.rows, r)
 		} else {
 			s.rest = append(s.rest, r)
 		}
 	}
 	return out
+}
+
+// family is the histogram of a percentile, "" of a single figure.
+func family(metric string) string {
+	m, _ := scenario.LookupMetric(metric)
+	return m.Histogram
+}
+
+// left says what is not shown.
+func left(rows []*Row) string {
+	moved := 0
+	for _, r := range rows {
+		if r.changed() {
+			moved++
+		}
+	}
+	s := fmt.Sprintf("%d figures without evidence of a difference, or of nothing that happened", len(rows)-moved)
+	if moved > 0 {
+		s += fmt.Sprintf("; %d that moved with one above", moved)
+	}
+	return s
 }
 
 func (r *Row) title() string {

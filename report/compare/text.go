@@ -91,11 +91,11 @@ func (t *textWriter) head(c *Comparison) {
 }
 
 func (t *textWriter) tables(c *Comparison) {
-	hidden := 0
+	var hidden []*Row
 	tb := &report.Table{}
 	var styles []string
 	for _, s := range c.sections(t.o.All) {
-		hidden += len(s.rest)
+		hidden = append(hidden, s.rest...)
 		if len(s.rows) == 0 {
 			continue
 		}
@@ -118,8 +118,8 @@ func (t *textWriter) tables(c *Comparison) {
 	for i, l := range tb.Lines(t.o.Width) {
 		t.say("%s", t.paint(styles[i], l))
 	}
-	if hidden > 0 {
-		t.say("  %s", t.paint(faint, fmt.Sprintf("and %d figures without evidence of a difference, or of nothing that happened (--all lists them)", hidden)))
+	if len(hidden) > 0 {
+		t.say("  %s", t.paint(faint, "and "+left(hidden)+" (--all lists them)"))
 	}
 	t.wrapped(" ", "", strings.Join(c.legend(), "; "))
 }
