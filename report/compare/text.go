@@ -119,7 +119,7 @@ func (t *textWriter) tables(c *Comparison) {
 		t.say("%s", t.paint(styles[i], l))
 	}
 	if len(hidden) > 0 {
-		t.say("  %s", t.paint(faint, "and "+left(hidden)+" (--all lists them)"))
+		t.wrapped(" ", "", "and "+left(hidden)+" (--all lists them)")
 	}
 	t.wrapped(" ", "", strings.Join(c.legend(), "; "))
 }
