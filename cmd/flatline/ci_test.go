@@ -147,7 +147,7 @@ func TestCI(t *testing.T) {
 				if err != nil || !strings.Contains(string(calls), "go install") || !strings.Contains(string(calls), "comparison.md") {
 					t.Errorf("nothing was installed or posted: %v\n%s", err, calls)
 				}
-				for _, f := range []string{"new/1.html", "new/3.html", "new/2.result.json"} {
+				for _, f := range []string{"new/1.html", "new/3.html", "new/1.xml", "new/2.result.json"} {
 					if info, err := os.Stat(filepath.Join(dir, f)); err != nil || info.Size() == 0 {
 						t.Errorf("%s is not there to keep: %v", f, err)
 					}
