@@ -29,7 +29,7 @@ type Live struct {
 	page     *Page      // the newest
 	final    bool
 	watchers map[*watcher]bool
-	gone     chan struct{} // closed when the run is over and every watcher has its final page; replaced by none
+	gone     chan struct{} // closed when the run is over and every watcher has its final page
 
 	lock   sync.Mutex // guards watchers and latest, for moments only
 	latest message

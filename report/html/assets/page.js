@@ -3,7 +3,7 @@
 
 let page = JSON.parse(document.getElementById("model").textContent);
 const plots = new Map(); // by the chart's id
-const PAPER = 690; // width of a chart on paper, in CSS pixels
+const paper = (figure) => figure.closest(".charts") ? 220 : 690; // width of a chart on A4, in CSS pixels
 
 const charts = () => { const out = new Map(); for (const c of page.timeline || []) out.set(c.id, c); for (const f of page.faults || []) for (const c of f.charts || []) out.set(c.id, c); return out; };
 let models = charts();
@@ -73,11 +73,11 @@ let printing = false;
 addEventListener("beforeprint", () => {
   printing = true;
   document.documentElement.dataset.light = "";
+  recolor(); // before new charts are made: a redraw takes back the range that a new one is about to get
   for (const figure of document.querySelectorAll("figure[data-chart]")) {
-    const u = ensure(figure, PAPER), w = figure.closest(".charts") ? PAPER : PAPER;
-    if (u) u.setSize({ width: w, height: plotHeight(figure) });
+    const u = ensure(figure, paper(figure));
+    if (u && u.width !== paper(figure)) u.setSize({ width: paper(figure), height: plotHeight(figure) });
   }
-  recolor();
   const t = plots.get("clients");
   if (t) placeLanes(t.scales.x.min, t.scales.x.max);
 });
