@@ -35,3 +35,23 @@ func RunStrictly(p *scenario.Plan, sink report.Sink, m Model) error {
 func SimulateInShards(p *scenario.Plan, o Many, size int) (*report.Result, error) {
 	return simulate(context.Background(), p, o, size)
 }
+
+// Arrivals is when datagrams that leave one every interval from 0 on arrive, n of them; a negative time: never.
+func Arrivals(m Model, seed uint64, interval time.Duration, n int) ([]time.Duration, error) {
+	p := &scenario.Plan{Seed: seed, Clients: 1, Groups: []scenario.Group{{Count: 1}}}
+	w, err := newWorld(p, &m)
+	if err != nil {
+		return nil, err
+	}
+	s := w.whole(nil).shards[0]
+	x := s.conns.at(s.link(0, 1))
+	at := make([]time.Duration, n)
+	for i := range at {
+		s.now = time.Duration(i) * interval
+		t, ok := s.cross(x, down, wText)
+		if at[i] = t; !ok {
+			at[i] = -1
+		}
+	}
+	return at, nil
+}
