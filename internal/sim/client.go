@@ -68,6 +68,9 @@ func (s *shard) step(id int32, in heartbeat.Input) {
 // output notes what the machine says and carries it out. It is false if a write failed.
 func (s *shard) output(id int32, o *heartbeat.Output) bool {
 	s.sink.Output(s.now, s.number(id), o)
+	if s.ended { // nothing that leaves now arrives
+		return true
+	}
 	switch o.Kind {
 	case heartbeat.Dial:
 		s.dial(id, o.Epoch)

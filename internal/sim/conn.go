@@ -71,7 +71,7 @@ type conns struct {
 
 const chunk = 1024
 
-func (s *conns) at(i int32) *conn { return &s.chunks[i/chunk][i%chunk] }
+func (s *conns) at(i int32) *conn { return &s.chunks[uint32(i)/chunk][uint32(i)%chunk] }
 
 func (s *conns) get() int32 {
 	if n := len(s.free); n > 0 {

@@ -118,7 +118,7 @@ type oneByOne struct{ report.Sink }
 // byte for byte, and also where beats are told one by one.
 func TestAnyNumberOfWorkers(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
-	for n := range 9 {
+	for n := range 6 {
 		text := randomScenario(r, 60, n%3 == 0)
 		m := randomModel(r, n%3 == 0)
 		p := plan(t, text)

@@ -22,7 +22,7 @@ type Many struct {
 }
 
 // Simulate carries out the plan in virtual time on several cores and returns its Result, which is that of [Run] with one
-// [report.Recorder]. Memory is needed for the clients under way only, about 400 bytes each: all of them where they meet
+// [report.Recorder]. Memory is needed for the clients under way only, about 1.5 kB each: all of them where they meet
 // at the server (a limit of handshakes or of clients), otherwise those of as many shards as there are workers.
 //
 // If ctx ends before, the Result says so, and holds what was simulated by then: the clients whose turn had come, or,
