@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"context"
 	"slices"
 	"sync"
@@ -22,7 +21,7 @@ type run struct {
 	shards  []*shard
 	workers int
 	clock   time.Duration // everybody has come this far
-	queue   waiting
+	queue   turns
 }
 
 // grain is how many client-seconds are simulated between two looks at the context.
@@ -91,11 +90,11 @@ func (r *run) until(t time.Duration) {
 		}
 	})
 	r.queue = slices.Concat(blocked...)
-	heap.Init(&r.queue)
+	r.queue.init()
 	for {
 		slot := r.desk.slotAt
 		if len(r.queue) > 0 && r.queue[0].at < slot {
-			q := heap.Pop(&r.queue).(turn)
+			q := r.queue.pop()
 			s := r.shards[q.shard]
 			if i := s.clients[q.client].events; i < 0 || s.events.nodes[i].at != q.at {
 				continue // it was taken on before
@@ -115,7 +114,7 @@ func (r *run) until(t time.Duration) {
 // proceed takes a client on after its turn.
 func (r *run) proceed(q turn, t time.Duration) {
 	if q.at = r.shards[q.shard].advance(q.client, t); q.at < heartbeat.None {
-		heap.Push(&r.queue, q)
+		r.queue.push(q)
 	}
 }
 
@@ -147,35 +146,6 @@ func (r *run) moment(m chaos.Moment) {
 			s.sink.FaultInForce(m.At, m.Occ)
 		}
 	}
-}
-
-// turn is a client that has come to something that all share.
-type turn struct {
-	at            time.Duration
-	shard, client int32
-}
-
-// waiting is a heap of turns ordered by (time, client).
-type waiting []turn
-
-func (w waiting) Len() int      { return len(w) }
-func (w waiting) Swap(i, k int) { w[i], w[k] = w[k], w[i] }
-func (w waiting) Less(i, k int) bool {
-	a, b := &w[i], &w[k]
-	switch {
-	case a.at != b.at:
-		return a.at < b.at
-	case a.shard != b.shard:
-		return a.shard < b.shard
-	}
-	return a.client < b.client
-}
-func (w *waiting) Push(x any) { *w = append(*w, x.(turn)) }
-func (w *waiting) Pop() any {
-	q := *w
-	t := q[len(q)-1]
-	*w = q[:len(q)-1]
-	return t
 }
 
 // each calls f for 0..n-1 from some goroutines.
