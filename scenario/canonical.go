@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
@@ -172,6 +173,7 @@ type planJSON struct {
 	Warnings []string         `json:"warnings,omitempty"`
 	Source   string           `json:"source,omitempty"`
 	Origin   []originJSON     `json:"origin"`
+	Likes    []string         `json:"likes,omitempty"`
 }
 
 type boundsJSON struct {
@@ -214,6 +216,9 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		}
 		j.Bounds = append(j.Bounds, row)
 	}
+	if slices.ContainsFunc(p.Likes, func(s string) bool { return s != "" }) {
+		j.Likes = p.Likes
+	}
 	for i := range p.Schedule {
 		o := &p.Schedule[i]
 		sel := p.Faults[o.Fault].Clients
@@ -241,6 +246,7 @@ func (p *Plan) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("plan: %w", err)
 	}
 	q.Name, q.Intent, q.Path, q.Source, q.Warnings = j.Name, j.Intent, j.Path, j.Source, j.Warnings
+	copy(q.Likes, j.Likes)
 	for i := range min(len(j.Origin), len(q.Groups)) {
 		q.Groups[i].Profile = j.Origin[i].Profile
 	}

@@ -110,10 +110,10 @@ func describeReconnect(r *heartbeat.Reconnect) string {
 		s += map[heartbeat.CapOn]string{heartbeat.CapJittered: ", capped after the jitter", heartbeat.CapBoth: ", capped before and after the jitter"}[r.CapOn]
 	}
 	if r.AfterLoss != nil {
-		s += fmt.Sprintf(", after the loss of an open connection %s", Span(*r.AfterLoss))
+		s += fmt.Sprintf(", %s after the loss of an open connection", Span(*r.AfterLoss))
 	}
 	if r.AfterTimeout != nil {
-		s += fmt.Sprintf(", after a silence %s", Span(*r.AfterTimeout))
+		s += fmt.Sprintf(", %s after a silence", Span(*r.AfterTimeout))
 	}
 	if r.MaxAttempts > 0 {
 		s += fmt.Sprintf(", gives up after %s", plural(r.MaxAttempts, "attempt", "attempts"))

@@ -11,6 +11,7 @@ import (
 
 // fault resolves the fault at path.
 func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
+	w = c.like(path, w)
 	duration := func(d *Duration) time.Duration { return time.Duration(value(d, 0)) }
 	how := value(w.How, How{})
 	f := chaos.Fault{

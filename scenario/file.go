@@ -50,7 +50,7 @@ type FileServe struct {
 type FileGroup struct {
 	Group   string    `yaml:"group" doc:"Name of the group, for selectors and expectations." default:"clients, when it is the only group"`
 	Count   int       `yaml:"count" required:"true" hint:"count: 1000" min:"1" max:"100000000" doc:"How many clients."`
-	Ramp    *Ramp     `yaml:"ramp" doc:"The clients connect evenly over this time, or at this rate (500/s)." default:"one heartbeat interval, so that the clients' phases are uniform"`
+	Ramp    *Ramp     `yaml:"ramp" doc:"The clients connect evenly over this time, or at this rate (500/s)." default:"one heartbeat interval, so that the clients' phases are uniform; 5s without a heartbeat"`
 	Delay   *Duration `yaml:"delay" doc:"The group begins this long after the run's start." default:"0s"`
 	Profile string    `yaml:"profile" doc:"A named client of the real world, see flatline profiles. Without one, beat says what the client does."`
 	Dialect string    `yaml:"dialect" doc:"How the embedded server talks to this group: as the server of the named profile, or echo." default:"as the profile's own server, if it has one of its own"`
@@ -148,6 +148,7 @@ type FileFault struct {
 	Times   *int      `yaml:"times" min:"1" max:"1000" doc:"How often in all, with every." default:"as often as fits"`
 	Clients *Selector `yaml:"clients" doc:"Whom it hits: all, 33%, 500, a group, or 33% of a group. Drawn from the seed for each occurrence." default:"all"`
 
+	Like         string    `yaml:"like" enum:"nginx,ingress-nginx,haproxy,envoy,alb,nlb,api-gateway,azure,gcp-nat,cloudflare,cloudflare-gateway,heroku,carrier-nat,home-router,chrome-hidden-tab,chrome-background-tab,phone-asleep" doc:"idle-cut, suspend: a box or device of the real world to take after, how and grid from."`
 	Direction    string    `yaml:"direction" enum:"both,up,down" doc:"blackhole, delay, throttle: which bytes, seen from the client." default:"both"`
 	How          *How      `yaml:"how" doc:"kill: rst, fin, close, close(CODE), process. idle-cut: silent, rst, fin. suspend: sleep, timers." default:"rst; silent; sleep"`
 	Code         *int      `yaml:"code" min:"1000" max:"4999" doc:"kill how close, drain: close code." default:"1012 for kill, 1001 for drain"`

@@ -23,6 +23,7 @@ type Plan struct {
 	PathEngine   string // stream, packet or kernel: what carries out the faults of the network
 	EngineReason string // why that one
 	Faults       []chaos.Fault
+	Likes        []string // per fault that a file wrote: the preset that it is like, or ""
 	Schedule     []chaos.Occurrence
 	Duration     time.Duration
 	Expect       []Expect

@@ -65,6 +65,9 @@ func (p *Plan) Fprint(w io.Writer) error {
 			fmt.Fprintf(&b, ", one way p50 %s, p99 %s", at(0.5), at(0.99))
 		}
 		b.WriteByte('\n')
+		if like := p.like(i); like != nil {
+			fmt.Fprintf(&b, "         like %s: %s\n", like.Name, like.Source)
+		}
 	}
 	for i := range p.Expect {
 		fmt.Fprintf(&b, "expect   %s\n", p.Expect[i])

@@ -17,6 +17,8 @@ import (
 const (
 	DefaultSeed  = 1
 	DefaultReady = 10 * time.Second
+	// DefaultRamp is the ramp of clients without a heartbeat, whose phases need no spreading but whose target does.
+	DefaultRamp = 5 * time.Second
 	// DefaultSlack is added behind the last fault, the largest detection bound and the first reconnect delay when the
 	// file gives no duration.
 	DefaultSlack = 10 * time.Second
@@ -56,6 +58,7 @@ func (c *checker) resolve(f *File) *Plan {
 	p.Target = c.target(&f.Target)
 	c.groups(f, p)
 	for i := range f.Chaos.Faults {
+		p.Likes = append(p.Likes, f.Chaos.Faults[i].Like)
 		p.Faults = append(p.Faults, c.fault(fmt.Sprintf("chaos.faults[%d]", i), &f.Chaos.Faults[i], &p.Target))
 	}
 	if len(f.Chaos.Faults) == 0 || c.clean("chaos") {
@@ -134,6 +137,8 @@ func (c *checker) group(path string, w *FileGroup, p *Plan) Group {
 	}
 	g.Config = c.tuning(path, &tuning)
 	switch {
+	case w.Ramp == nil && g.Config.Beat.Interval == 0:
+		g.Ramp = DefaultRamp
 	case w.Ramp == nil:
 		g.Ramp = g.Config.Beat.Interval
 	case w.Ramp.Rate > 0:

@@ -29,7 +29,11 @@ func (p *Plan) warn() []string {
 		p.warnGroup(&p.Groups[i], add)
 	}
 	for i := range p.Faults {
-		p.warnFault(&p.Faults[i], add)
+		like := p.like(i)
+		p.warnFault(&p.Faults[i], like, add)
+		if like != nil && like.Kind == chaos.IdleCut {
+			p.warnMiddlebox(&p.Faults[i], like, add)
+		}
 	}
 	p.warnSchedule(add)
 	return out
@@ -108,8 +112,8 @@ func whyBlind(cfg *heartbeat.Config) string {
 	return fmt.Sprintf("only a received message arms the next beat, so it never misses %d in a row", cfg.Misses)
 }
 
-func (p *Plan) warnFault(f *chaos.Fault, add adder) {
-	if f.Kind == chaos.IdleCut {
+func (p *Plan) warnFault(f *chaos.Fault, like *Preset, add adder) {
+	if f.Kind == chaos.IdleCut && like == nil { // beside a box of the real world, never to be quiet for long enough is good
 		for i := range p.Groups {
 			if g := &p.Groups[i]; g.Config.Beat.By != heartbeat.Nobody && g.Config.Beat.Interval < f.After && (f.Clients.Group == "" || f.Clients.Group == g.Name) {
 				add("%s cuts after %s of quiet, and group %s beats every %s: it will never be quiet long enough", f.Name,
