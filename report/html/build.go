@@ -66,9 +66,9 @@ func NewPage(in ...Input) (*Page, error) {
 		}
 	}
 	p.Span = math.Max(p.Span, 1)
+	b.faults()
 	b.lanes()
 	b.timeline()
-	b.faults()
 	if b.single() {
 		b.keys()
 		b.noticed()

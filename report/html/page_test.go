@@ -212,7 +212,10 @@ func TestSelfContained(t *testing.T) {
 		t.Error("a report may connect somewhere")
 	}
 	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(skeleton(page), -1) {
-		if !strings.HasPrefix(m[1], "#") && m[1] != "data:," {
+		switch to, within := strings.CutPrefix(m[1], "#"); {
+		case within && !strings.Contains(page, `id="`+to+`"`):
+			t.Errorf("%q leads nowhere", m[1])
+		case !within && m[1] != "data:,":
 			t.Errorf("the page leads to %q", m[1])
 		}
 	}

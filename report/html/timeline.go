@@ -27,12 +27,12 @@ func (b *builder) lanes() {
 	for i, r := range b.runs {
 		for k := range r.Occurrences {
 			o := &r.Occurrences[k]
-			l := Lane{Name: clean(o.Name, 40), From: o.Began.Seconds(), Link: faultID(k), Run: i}
+			l := Lane{Name: clean(o.Name, 40), From: o.Began.Seconds(), Link: b.link(k), Run: i}
 			switch {
 			case o.Began < 0 && r.Status != report.Running:
 				continue
 			case o.Began < 0:
-				l.Planned, l.Link = true, ""
+				l.Planned = true
 				l.From = o.Planned.Seconds()
 				l.To = l.From
 				if o.Fault < len(r.Plan.Faults) {

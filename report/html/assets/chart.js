@@ -7,7 +7,7 @@ function color(name) {
   return palette.getPropertyValue("--" + name).trim();
 }
 
-const LEFT = 58, RIGHT = 14;
+const LEFT = 58, RIGHT = 20;
 
 // columns are what uPlot draws: stacked series as sums from the first upwards, drawn from the top down.
 function columns(c) {
