@@ -19,13 +19,22 @@ func (a *app) simCommand() *cobra.Command {
 		scale  int
 		work   int
 		quiet  bool
+		like   string
 	)
 	cmd := &cobra.Command{
 		Use:   "sim SCENARIO",
 		Short: "run a scenario in virtual time, without a socket",
 		Long: `Sim drives the same client machines as run through a modelled path and server, in virtual time:
-a scenario of minutes takes a moment. Its Result has the same form and the same exit codes.`,
-		Args:              one("SCENARIO"),
+a scenario of minutes takes a moment. Its Result has the same form and the same exit codes.
+
+With --like RESULT the path and the server are fitted to what a real run measured. Without a scenario, sim then
+repeats that run and prints how far each simulated figure is from the measured one.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if like != "" && len(args) == 0 {
+				return nil
+			}
+			return one("SCENARIO")(cmd, args)
+		},
 		ValidArgsFunction: scenarioFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := model.model(cmd)
@@ -37,6 +46,15 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 			}
 			if err := output.check(); err != nil {
 				return err
+			}
+			var fit *calibration
+			if like != "" {
+				if fit, err = a.fit(cmd, like, &m); err != nil {
+					return err
+				}
+				if len(args) == 0 {
+					return a.calibrate(cmd.Context(), fit, sim.Many{Model: m, Workers: work}, &output)
+				}
 			}
 			plan, err := a.load(cmd, args[0], &flags)
 			if err != nil {
@@ -52,14 +70,16 @@ a scenario of minutes takes a moment. Its Result has the same form and the same 
 			}
 			if !quiet {
 				fmt.Fprint(a.stderr, printable(plan.String()))
+				fit.say(a.stderr)
 			}
-			about := output.about("sim", "sim", plan, plan.Target.URL, changed(cmd, append(modelNames, "clients")...)...)
+			about := output.about("sim", "sim", plan, plan.Target.URL, changed(cmd, append(modelNames, "clients", "like")...)...)
 			return a.simulate(cmd.Context(), plan, sim.Many{Model: m, Workers: work, Report: about}, &output)
 		},
 	}
 	flags.add(cmd)
 	output.add(cmd)
 	model.add(cmd)
+	cmd.Flags().StringVar(&like, "like", "", "fit the path and the server to this `RESULT` of a real run")
 	cmd.Flags().IntVar(&scale, "clients", 0, "scale the scenario to `N` clients in all; groups keep their shares (at most 100 million)")
 	cmd.Flags().IntVar(&work, "workers", 0, "simulate on `N` cores; 0 is all of them. The Result is the same for any number")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not print the plan on standard error")

@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/server", "internal/search", "internal/capacity", "internal/metrics"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/calibrate", "internal/server", "internal/search", "internal/capacity", "internal/metrics"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -31,6 +31,10 @@ var table = map[string]struct {
 	"internal/sim": {
 		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/dialect"},
 		reason: "a driver; it never sees the other driver, so that both can be held against each other",
+	},
+	"internal/calibrate": {
+		may:    []string{"scenario", "chaos", "report", "internal/sim"},
+		reason: "it fits the simulator to a Result; who made the Result does not matter",
 	},
 	"internal/tune": {
 		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/sim"},
