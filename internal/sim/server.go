@@ -217,7 +217,7 @@ func (v *server) request(i int32) {
 func (v *server) meets(e *event) bool {
 	switch e.kind {
 	case evArrived:
-		return v.balances
+		return v.balances || v.desk.counts
 	case evTCP:
 		return v.desk.counts
 	case evUp:
