@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/internal/capacity"
 	"github.com/flatline-dev/flatline/internal/search"
 	"github.com/flatline-dev/flatline/internal/sim"
@@ -35,7 +34,7 @@ func (h *hunt) model(ctx context.Context) {
 		m.Rate, m.AtLeast, m.Given = own, false, true
 	}
 	h.file.Model = m
-	if why := h.unmodelled(m); why != "" {
+	if why := unmodelled(m); why != "" {
 		m.Skipped = why
 		return
 	}
@@ -44,25 +43,19 @@ func (h *hunt) model(ctx context.Context) {
 		m.Skipped = fmt.Sprintf("a scenario has at most %d clients", maxCapacity)
 		return
 	}
-	h.say("simulating up to %d clients with %.3g handshakes a second", m.Limit, m.Rate)
+	h.say("simulating up to %d clients with %.0f handshakes a second", m.Limit, m.Rate)
 	if err := h.simulateBeyond(ctx, m, r.Holds); err != nil {
 		m.Skipped = err.Error()
 	}
 }
 
-// unmodelled is why the simulator cannot say anything about this scenario, or "".
-func (h *hunt) unmodelled(m *capacity.Model) string {
-	for i := range h.base.Faults {
-		switch f := &h.base.Faults[i]; f.Kind {
-		case chaos.Drop, chaos.Duplicate, chaos.Reorder, chaos.Corrupt:
-			return fmt.Sprintf("the simulator has no packets, and %s is a fault on packets", f.Name)
-		}
-	}
+// unmodelled is why there is no server to simulate, or "".
+func unmodelled(m *capacity.Model) string {
 	switch {
 	case m.Rate <= 0:
 		return "no handshake rate could be told from the probes; --handshakes gives one"
 	case m.AtLeast:
-		return fmt.Sprintf("the target opened %.3g connections a second and was never seen at its limit; --handshakes gives one", m.Rate)
+		return fmt.Sprintf("the target opened %.0f connections a second and was never seen at its limit; --handshakes gives one", m.Rate)
 	}
 	return ""
 }

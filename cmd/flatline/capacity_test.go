@@ -234,6 +234,12 @@ func TestHuntRefusesToMix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.Host.CPUs += 2
+	if err := f.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	_, err = hunting(t, dir, holding(1), func(c *capacityFlags) { c.resume = true })
+	wants(err, "of memory, and this is another\nhint: probes of two machines cannot be mixed")
 	f.Hash = strings.Repeat("0", 64)
 	if err := f.Write(path); err != nil {
 		t.Fatal(err)
