@@ -212,6 +212,8 @@ func TestHeadlines(t *testing.T) {
 			nil, "the target holds at least 101 clients: this machine cannot drive 102", "free memory", true},
 		{"too late to tell", searched(100, Pass, 100, Pass, 101, Inconclusive, 101, Inconclusive, 101, Inconclusive), nil,
 			"the target holds at least 100 clients: with 101 this machine cannot tell any more", "a machine of its own", true},
+		{"too late to tell, and more failed", searched(100, Pass, 110, Fail, 105, Inconclusive, 105, Inconclusive, 105, Inconclusive, 102, Pass, 103, Pass, 103, Pass), nil,
+			"the target holds at least 103 clients: with 105 this machine cannot tell, with 110 it failed", "a machine of its own", true},
 		{"nothing", searched(1, Fail, 1, Fail), nil, "the target does not even hold 1 client", "", false},
 		{"never told", searched(1, Inconclusive, 1, Inconclusive, 1, Inconclusive), nil, "no number of clients could be told", "a machine of its own", false},
 		{"ragged", searched(100, Pass, 100, Pass, 101, Pass, 101, Fail, 101, Pass, 101, Fail, 101, Fail, 102, Fail, 102, Fail), nil,

@@ -35,6 +35,9 @@ func (r *Report) headline() string {
 	case search.Limit:
 		return r.orNothing(fmt.Sprintf("the target holds at least %s: this machine cannot drive %s", holds, fails))
 	case search.Blurred:
+		if k := r.Knee; k != nil && k.Clients > r.Fails && r.Holds > 0 {
+			return fmt.Sprintf("the target holds at least %s: with %s this machine cannot tell, with %s it failed", holds, fails, count(int64(k.Clients)))
+		}
 		return r.orNothing(fmt.Sprintf("the target holds at least %s: with %s this machine cannot tell any more", holds, fails))
 	case search.Ragged:
 		switch {
