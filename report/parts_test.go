@@ -14,7 +14,7 @@ import (
 // TestPartsAreTheWhole records random runs by one Recorder and by parts of a few clients, one after the other: each is
 // told its clients' whole story up to the next begin or end of a fault before the next client's, as a simulation does.
 func TestPartsAreTheWhole(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		p, ev := randomRun(r)
 		want := record(p, ev, func(int) bool { return true })
@@ -57,7 +57,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 // TestBeatsAreSingleBeats tells the same beats one by one and in one call.
 func TestBeatsAreSingleBeats(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	for range 50 {
+	for range 16 {
 		p, ev := randomRun(r)
 		for i := range ev { // no beats but ours
 			if ev[i].client >= 0 && ev[i].at > sec(9) {
