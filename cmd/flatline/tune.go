@@ -7,11 +7,9 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/flatline-dev/flatline/internal/sim"
 	"github.com/flatline-dev/flatline/internal/tune"
 	"github.com/flatline-dev/flatline/report"
 	"github.com/flatline-dev/flatline/scenario"
@@ -22,9 +20,10 @@ func (a *app) tuneCommand() *cobra.Command {
 		flags                                    scenarioFlags
 		interval, timeout, misses, policy, group string
 		minimize, file                           string
-		rtt                                      time.Duration
+		model                                    modelFlags
+		like                                     string
 		look                                     outputFlags
-		rows, workers, clients                   int
+		rows, workers, clients, verify           int
 	)
 	cmd := &cobra.Command{
 		Use:   "tune SCENARIO",
@@ -49,11 +48,14 @@ flags it searches around the group's own setting.`,
 					return usageError(hint(fmt.Errorf("--minimize %s is unknown", minimize), "balance, "+strings.Join(tune.Words(), ", ")))
 				}
 			}
+			m, err := model.model(cmd)
 			switch {
-			case rtt < 0:
-				return usageError(errors.New("--rtt must not be negative"))
+			case err != nil:
+				return usageError(err)
 			case cmd.Flags().Changed("clients") && clients < 1:
 				return usageError(errors.New("--clients must be 1 or more"))
+			case verify < 0:
+				return usageError(errors.New("--verify must not be negative"))
 			case workers < 1:
 				return usageError(errors.New("--workers must be 1 or more"))
 			}
@@ -65,10 +67,18 @@ flags it searches around the group's own setting.`,
 			if err != nil {
 				return usageError(err)
 			}
-			st, err := a.search(cmd.Context(), f, section, tune.Options{Model: sim.Model{Latency: rtt / 2}, Clients: clients, Workers: workers, Minimize: objective})
+			if like != "" {
+				fit, err := a.fit(cmd, like, &m)
+				if err != nil {
+					return err
+				}
+				fit.say(a.stderr)
+			}
+			st, err := a.search(cmd.Context(), f, section, tune.Options{Model: m, Clients: clients, Workers: workers, Minimize: objective})
 			if err != nil {
 				return err
 			}
+			unverified := a.verify(cmd.Context(), f, section, st, verify)
 			if file != "" {
 				text, err := st.JSON()
 				if err == nil {
@@ -82,7 +92,10 @@ flags it searches around the group's own setting.`,
 			if err := tune.WriteText(a.stdout, st, tune.TextOptions{Width: a.columns(&look), ASCII: look.ascii, Rows: rows}); err != nil {
 				return cannotRun(err)
 			}
-			if len(st.Candidates[st.Best].Score.Failed) > 0 {
+			if unverified != nil {
+				return unverified
+			}
+			if best := &st.Candidates[st.Best]; len(best.Score.Failed) > 0 || best.Real != nil && len(best.Real.Failed) > 0 {
 				return exitWith(exitFail)
 			}
 			return nil
@@ -98,9 +111,11 @@ flags it searches around the group's own setting.`,
 	fs.StringVar(&policy, "reconnect", "", "list of reconnect `POLICIES`, each written as in a scenario")
 	fs.StringVar(&minimize, "minimize", "balance", "what to recommend by: balance, "+strings.Join(tune.Words(), ", "))
 	fs.StringVarP(&file, "output", "o", "", "write all settings with their values to this JSON `FILE`")
-	fs.DurationVar(&rtt, "rtt", 200*time.Microsecond, "round-trip time of the modelled path")
+	model.add(cmd)
+	fs.StringVar(&like, "like", "", "fit the path and the server to this `RESULT` of a real run")
 	fs.IntVar(&clients, "clients", 0, "scale the scenario to `N` clients in all; groups keep their shares")
 	fs.IntVar(&rows, "rows", 12, "settings to list; -1: all that no other beats")
+	fs.IntVar(&verify, "verify", 0, "run the best `N` for real against the target, one after the other, and show what was predicted and what was measured")
 	fs.IntVar(&workers, "workers", runtime.GOMAXPROCS(0), "settings to simulate at once; the answer is the same for any number")
 	_ = cmd.RegisterFlagCompletionFunc("minimize", cobra.FixedCompletions(append([]string{"balance"}, tune.Words()...), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -153,4 +168,40 @@ func (a *app) search(ctx context.Context, f *scenario.File, section *scenario.Fi
 		return nil, usageError(err)
 	}
 	return st, nil
+}
+
+// verify runs the best n settings for real. Nothing of the study is lost if a run fails: the error is the exit code's.
+func (a *app) verify(ctx context.Context, f *scenario.File, section *scenario.FileTune, st *tune.Study, n int) error {
+	if n == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer a.onInterrupt(cancel)()
+	list := st.Shortlist(n)
+	for k, i := range list {
+		plan, err := st.Plan(f, section, i)
+		if err != nil {
+			return usageError(err)
+		}
+		if _, err := preflight(plan); err != nil {
+			return cannotRun(err)
+		}
+		c := &st.Candidates[i]
+		fmt.Fprintf(a.stderr, "verify %d of %d: interval %v, timeout %v, misses %d, %s; %v\n", k+1, len(list), c.Setting.Interval, c.Setting.Timeout,
+			c.Setting.Misses, c.Setting.Policy(), plan.Duration)
+		r, err := a.conduct(ctx, plan, &runFlags{output: outputFlags{file: "none"}, quiet: true}, onlookers{})
+		if err != nil {
+			return err
+		}
+		switch r.Status {
+		case report.Interrupted:
+			return exitWith(exitInterrupted)
+		case report.TargetLost:
+			return cannotRun(errors.New(r.Reason))
+		}
+		score := tune.ScoreOf(plan, r)
+		c.Real = &score
+	}
+	return nil
 }

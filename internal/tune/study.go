@@ -96,21 +96,10 @@ func Search(ctx context.Context, f *scenario.File, section *scenario.FileTune, o
 // simulate runs one setting. A setting that makes no client, such as a cap below the first delay, is refused, and that is
 // no error. Every setting is simulated for the same time.
 func (c *Candidate) simulate(ctx context.Context, f *scenario.File, section *scenario.FileTune, base *scenario.Plan, o *Options) error {
-	with, err := f.With(section, &c.Setting)
-	if err != nil {
-		return err
-	}
-	duration := scenario.Duration(base.Duration)
-	with.Duration = &duration
-	plan, err := with.Plan()
+	plan, err := resolve(f, section, &c.Setting, base.Duration, base.Clients)
 	if err != nil {
 		c.Refused = err.Error()
 		return nil
-	}
-	if plan.Clients != base.Clients {
-		if plan, err = plan.Scaled(base.Clients); err != nil {
-			return err
-		}
 	}
 	rec := report.NewRecorder(plan, report.Options{Driver: "sim"})
 	if err := sim.Run(ctx, plan, sim.Options{Sink: rec, Model: o.Model}); err != nil {
@@ -118,6 +107,26 @@ func (c *Candidate) simulate(ctx context.Context, f *scenario.File, section *sce
 	}
 	c.Score = ScoreOf(plan, rec.Snapshot(plan.Duration, report.SnapshotOptions{Final: true}))
 	return nil
+}
+
+// Plan is the scenario with one setting of the study, as it was simulated.
+func (st *Study) Plan(f *scenario.File, section *scenario.FileTune, i int) (*scenario.Plan, error) {
+	return resolve(f, section, &st.Candidates[i].Setting, st.Duration, st.Clients)
+}
+
+// resolve plans the scenario with a setting, for a duration and a number of clients that do not depend on it.
+func resolve(f *scenario.File, section *scenario.FileTune, s *scenario.Setting, d time.Duration, clients int) (*scenario.Plan, error) {
+	with, err := f.With(section, s)
+	if err != nil {
+		return nil, err
+	}
+	duration := scenario.Duration(d)
+	with.Duration = &duration
+	plan, err := with.Plan()
+	if err == nil && plan.Clients != clients {
+		plan, err = plan.Scaled(clients)
+	}
+	return plan, err
 }
 
 // judge finds the front, the recommendation and what to doubt.

@@ -73,6 +73,12 @@ func WriteText(out io.Writer, st *Study, o TextOptions) error {
 			say("\n%s", plot)
 		}
 	}
+	if t := st.verified(); t != nil {
+		say("\nPredicted and measured: the best balanced in real runs against the target")
+		for _, l := range t.Lines(o.Width) {
+			say("%s", l)
+		}
+	}
 	if len(st.Caveats) > 0 {
 		say("\nWhat this scenario cannot say")
 		for _, c := range st.Caveats {
@@ -144,6 +150,41 @@ func (st *Study) table(listed []int) *report.Table {
 			row = append(row, c.Score.held())
 		}
 		t.Add(row...)
+	}
+	return t
+}
+
+// Shortlist are the n settings to try for real: the recommended one, then the best balanced of the front.
+func (st *Study) Shortlist(n int) []int {
+	var out []int
+	for _, i := range append([]int{st.Best}, st.nearest()...) {
+		if i >= 0 && st.Candidates[i].Front && !slices.Contains(out, i) && len(out) < n {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// verified has two rows for each setting that was tried for real; nil: none was.
+func (st *Study) verified() *report.Table {
+	var t *report.Table
+	for _, i := range st.Shortlist(len(st.Candidates)) {
+		if st.Candidates[i].Real == nil {
+			continue
+		}
+		if t == nil {
+			t = &report.Table{}
+			t.Add("  setting", "", "noticed", "false/day", "beats", "peak", "back", "expect")
+		}
+		c := &st.Candidates[i]
+		name := fmt.Sprintf("  %s, %s, %d, %s", text(c.Setting.Interval), text(c.Setting.Timeout), c.Setting.Misses, brief.Replace(c.Setting.Policy()))
+		for k, s := range []*Score{&c.Score, c.Real} {
+			row := []string{[]string{name, ""}[k], []string{"predicted", "measured"}[k]}
+			for o := range Objectives {
+				row = append(row, s.text(o))
+			}
+			t.Add(append(row, s.held())...)
+		}
 	}
 	return t
 }
