@@ -12,12 +12,17 @@ func cycle(cfg *Config) func() {
 	out := m.Step(0, Input{Kind: Start}, nil)
 	out = m.Step(0, Input{Kind: Connected, Epoch: 1}, out[:0])
 	reply := Input{Kind: Received, Frame: Text, Epoch: 1, Data: []byte("123456789")}
+	var text []byte
 	if cfg.Beat.Frame == Ping {
 		reply.Frame = Pong
 	}
 	return func() {
 		now := m.Deadline()
 		out = m.Step(now, Input{Kind: Deadline}, out[:0])
+		if ref := out[0].Ref; ref != 0 {
+			text = AppendRef(text[:0], cfg.Beat.Payload, ref)
+			reply.Data = text
+		}
 		out = m.Step(now+time.Millisecond, reply, out[:0])
 		if out[0].Kind != Replied {
 			panic("no reply")
@@ -28,6 +33,21 @@ func cycle(cfg *Config) func() {
 func pingPong() *Config {
 	cfg := heartcheck()
 	cfg.Beat.Frame, cfg.Beat.After, cfg.Beat.Jitter, cfg.Liveness = Ping, AfterBeat, 0.1, Reply
+	return cfg
+}
+
+func numbered() *Config {
+	cfg := heartcheck()
+	cfg.Beat.Payload, cfg.Beat.Ref = []byte(`[null,"{{.Ref}}","phoenix","heartbeat",{}]`), true
+	cfg.Beat.Match = Pattern{Kind: Contains, Ref: true, Text: []byte(`"`), Tail: []byte(`","phoenix"`)}
+	cfg.Beat.After, cfg.Liveness = AfterReply, Reply
+	return cfg
+}
+
+// checked looks for silence too seldom to get between a beat and its reply.
+func checked() *Config {
+	cfg := heartcheck()
+	cfg.Silence, cfg.Check = 10*sec, Span{1 << 60, 1 << 60}
 	return cfg
 }
 
@@ -53,7 +73,8 @@ func jittered() *Config {
 
 // TestAllocations: once its slices have grown, a client allocates nothing, neither beating nor reconnecting.
 func TestAllocations(t *testing.T) {
-	for name, step := range map[string]func(){"heartcheck": cycle(heartcheck()), "ping-pong": cycle(pingPong()), "storm": storm(jittered())} {
+	for name, step := range map[string]func(){"heartcheck": cycle(heartcheck()), "ping-pong": cycle(pingPong()),
+		"numbered": cycle(numbered()), "checked": cycle(checked()), "storm": storm(jittered())} {
 		step()
 		if n := testing.AllocsPerRun(1000, step); n != 0 {
 			t.Errorf("%s: %v allocations a cycle, want none", name, n)
@@ -65,7 +86,7 @@ func BenchmarkStep(b *testing.B) {
 	for _, bm := range []struct {
 		name string
 		step func()
-	}{{"heartcheck", cycle(heartcheck())}, {"ping-pong", cycle(pingPong())}, {"storm", storm(jittered())}} {
+	}{{"heartcheck", cycle(heartcheck())}, {"ping-pong", cycle(pingPong())}, {"numbered", cycle(numbered())}, {"storm", storm(jittered())}} {
 		b.Run(bm.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
