@@ -29,12 +29,25 @@ var forms = append(slices.Clone(report.Renderers), report.Renderer{
 
 // alsoWrite is a report that a run leaves in a file, beside the one on standard output.
 type alsoWrite struct {
+	flag string // that asked for it
 	form report.Renderer
 	file string
 }
 
-// writeFlag collects --write FORMAT=FILE.
+// writeFlag collects --write FORMAT=FILE, and --html FILE, which is --write html=FILE.
 type writeFlag struct{ list []alsoWrite }
+
+// htmlFlag is --html FILE.
+type htmlFlag struct{ also *writeFlag }
+
+// String implements pflag.Value.
+func (htmlFlag) String() string { return "" }
+
+// Type implements pflag.Value.
+func (htmlFlag) Type() string { return "FILE" }
+
+// Set implements pflag.Value.
+func (f htmlFlag) Set(file string) error { return f.also.set("--html", "html", file) }
 
 func (f *writeFlag) add(cmd *cobra.Command) {
 	cmd.Flags().Var(f, "write", "write the report in another form too, `FORMAT=FILE`; can be repeated")
@@ -64,33 +77,40 @@ func (f *writeFlag) Set(s string) error {
 		return fmt.Errorf("FORMAT=FILE is missing its %q, as in junit=result.xml", "=")
 	case file == "":
 		return errors.New("the file is missing, as in junit=result.xml")
-	case file == "-":
+	}
+	return f.set("--write "+name, name, file)
+}
+
+func (f *writeFlag) set(flag, format, file string) error {
+	switch file {
+	case "":
+		return errors.New("the file is missing")
+	case "-":
 		return errors.New("standard output has the report: write to a file")
 	}
-	form, err := lookupFormat(name)
+	form, err := lookupFormat(format)
 	if err != nil {
 		return err
 	}
-	f.list = append(f.list, alsoWrite{form, file})
+	f.list = append(f.list, alsoWrite{flag, form, file})
 	return nil
 }
 
-// check finds out before a run of minutes what could not be written after it, and what would be written twice.
-func (f *writeFlag) check(others ...string) error {
+// check finds out before a run of minutes what could not be written after it, and what would be written twice: result is
+// where the Result goes, "" for nowhere.
+func (f *writeFlag) check(result string) error {
 	taken := map[string]bool{}
-	for _, name := range others {
-		if name != "" {
-			taken[filepath.Clean(name)] = true
-		}
+	if result != "" {
+		taken[filepath.Clean(result)] = true
 	}
 	for _, w := range f.list {
-		if name := filepath.Clean(w.file); taken[name] {
-			return usageError(fmt.Errorf("--write: two outputs go to %s", w.file))
-		} else {
-			taken[name] = true
+		name := filepath.Clean(w.file)
+		if taken[name] {
+			return usageError(fmt.Errorf("%s: two outputs go to %s", w.flag, w.file))
 		}
+		taken[name] = true
 		if err := report.CanWrite(w.file); err != nil {
-			return cannotRun(fmt.Errorf("--write %s: %w", w.form.Name, err))
+			return cannotRun(fmt.Errorf("%s: %w", w.flag, err))
 		}
 	}
 	return nil

@@ -54,11 +54,8 @@ func (a *app) reportHTML(paths []string, path string) error {
 	return nil
 }
 
-// saveHTML writes the page to a file, unless path is empty. The file appears whole or not at all.
+// saveHTML writes the page to a file, which appears whole or not at all.
 func saveHTML(path string, in ...html.Input) error {
-	if path == "" {
-		return nil
-	}
 	page, err := html.NewPage(in...)
 	if err != nil {
 		return err

@@ -76,6 +76,9 @@ func (a *app) calibrate(ctx context.Context, c *calibration, o sim.Many, out *ou
 		}
 		fmt.Fprintf(a.stderr, "result: %s\n", out.file)
 	}
+	if err := out.also.write(res); err != nil {
+		return cannotRun(err)
+	}
 	if err := calibrate.WriteText(a.stdout, c.Fit, calibrate.Diff(c.measured, res), a.columns(out)); err != nil {
 		return cannotRun(err)
 	}

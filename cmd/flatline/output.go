@@ -10,14 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flatline-dev/flatline/report"
-	"github.com/flatline-dev/flatline/report/html"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
 // outputFlags say where the Result goes and how the report looks.
 type outputFlags struct {
 	file  string
-	html  string
 	width int
 	ascii bool
 	also  writeFlag
@@ -25,7 +23,7 @@ type outputFlags struct {
 
 func (o *outputFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.file, "output", "o", "", "write the Result to this `FILE`; none writes none (default NAME.result.json)")
-	cmd.Flags().StringVar(&o.html, "html", "", "write the report as one HTML page to this `FILE` too")
+	cmd.Flags().Var(htmlFlag{&o.also}, "html", "write the report as one HTML page to this `FILE` too")
 	o.also.add(cmd)
 	o.addLook(cmd)
 }
@@ -39,6 +37,29 @@ func (o *outputFlags) addLook(cmd *cobra.Command) {
 func (o *outputFlags) check() error {
 	if o.file == "-" {
 		return usageError(hint(errors.New("a Result goes to a file, standard output has the report"), "-o FILE, -o none for no file, -o ./- for a file of that name"))
+	}
+	return nil
+}
+
+// ready finds out before a run what could not be written after it, and refuses to write over what the run is made from.
+func (o *outputFlags) ready(result string, inputs ...string) error {
+	if err := o.also.check(result); err != nil {
+		return err
+	}
+	for _, w := range append([]alsoWrite{{flag: "-o", file: result}}, o.also.list...) {
+		if err := keeps(w.flag, w.file, inputs...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keeps refuses a file to write that is one of the inputs.
+func keeps(flag, file string, inputs ...string) error {
+	for _, in := range inputs {
+		if same(file, in) {
+			return usageError(fmt.Errorf("%s would replace %s, which is read here", flag, in))
+		}
 	}
 	return nil
 }
@@ -111,9 +132,6 @@ func (a *app) finish(r *report.Result, o *outputFlags, path string) error {
 	also := o.also.write(r)
 	if err := a.print(r, o); err != nil {
 		return cannotRun(errors.Join(err, saved, also))
-	}
-	if err := saveHTML(o.html, html.Input{Result: r}); err != nil {
-		saved = errors.Join(saved, err)
 	}
 	if saved != nil {
 		return cannotRun(errors.Join(fmt.Errorf("the report above is all that is left: %w", saved), also))

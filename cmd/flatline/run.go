@@ -66,7 +66,7 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 			if err != nil {
 				return err
 			}
-			if err := flags.output.also.check(flags.output.path(plan), flags.output.html); err != nil {
+			if err := errors.Join(flags.output.ready(flags.output.path(plan), plan.Path), keeps("--pcap", flags.capture.file, plan.Path)); err != nil {
 				return err
 			}
 			return a.run(cmd.Context(), plan, &flags)

@@ -53,6 +53,9 @@ repeats that run and prints how far each simulated figure is from the measured o
 					return err
 				}
 				if len(args) == 0 {
+					if err := output.ready(output.file, like); err != nil {
+						return err
+					}
 					return a.calibrate(cmd.Context(), fit, sim.Many{Model: m, Workers: work}, &output)
 				}
 			}
@@ -65,7 +68,7 @@ repeats that run and prints how far each simulated figure is from the measured o
 					return usageError(hint(fmt.Errorf("--clients: %w", err), fmt.Sprintf("at least one for each group, at most %d", scenario.MaxSimulated)))
 				}
 			}
-			if err := output.also.check(output.path(plan), output.html); err != nil {
+			if err := output.ready(output.path(plan), plan.Path, like); err != nil {
 				return err
 			}
 			if !quiet {

@@ -59,6 +59,9 @@ flags it searches around the group's own setting.`,
 			case workers < 1:
 				return usageError(errors.New("--workers must be 1 or more"))
 			}
+			if err := keeps("-o", file, args[0]); err != nil {
+				return err
+			}
 			f, err := a.loadFile(cmd, args[0], &flags)
 			if err != nil {
 				return err
