@@ -95,7 +95,7 @@ func Dialect(text string) (*dialect.Dialect, error) {
 	}
 	p, ok := profileOf(words[0])
 	if !ok || p.Server == nil {
-		return nil, &unitError{fmt.Sprintf("dialect %q is unknown", words[0]), didYouMean(words[0], append(Dialects(), EchoDialect))}
+		return nil, &Problem{Message: fmt.Sprintf("dialect %q is unknown", words[0]), Hint: didYouMean(words[0], append(Dialects(), EchoDialect))}
 	}
 	cfg := p.config()
 	interval, timeout := cfg.Beat.Interval, cfg.Timeout

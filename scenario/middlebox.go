@@ -112,6 +112,24 @@ func (c *checker) like(path string, w *FileFault) *FileFault {
 	return &out
 }
 
+// quiet is the longest time for which a healthy, idle connection of the group carries nothing, as far as it is known: the
+// embedded server's own beat breaks the quiet as well.
+func (p *Plan) quiet(g *Group) (time.Duration, bool) {
+	quiet, ok := g.Config.Quiet()
+	s := p.Target.Serve
+	if s == nil {
+		return quiet, ok
+	}
+	every := s.Beat
+	if d := g.Speaks(); every == 0 && d != nil {
+		every = d.Every
+	}
+	if every > 0 && (!ok || every < quiet) {
+		return every, true
+	}
+	return quiet, ok
+}
+
 // warnMiddlebox says whose connections a middlebox will cut, and what would keep them.
 func (p *Plan) warnMiddlebox(f *chaos.Fault, like *Preset, add adder) {
 	for k := range p.Groups {
@@ -119,7 +137,7 @@ func (p *Plan) warnMiddlebox(f *chaos.Fault, like *Preset, add adder) {
 		if f.Clients.Group != "" && f.Clients.Group != g.Name {
 			continue
 		}
-		quiet, beats := g.Config.Quiet()
+		quiet, beats := p.quiet(g)
 		// Below the limit by a quarter: a beat may be late.
 		enough := chaos.FormatDuration((f.After * 3 / 4).Truncate(max(time.Millisecond, min(time.Second, f.After/100))))
 		switch {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flatline-dev/flatline/chaos"
-	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
 // TestPages keeps the tables of docs/profiles.md and docs/middleboxes.md what the code says; run with -update to write
@@ -113,7 +112,12 @@ func survivalTable() string {
 	b.WriteString("| profile | quiet for | cut by |\n|---|---:|---|\n")
 	for _, name := range Profiles() {
 		cfg, _, _ := Profile(name)
-		quiet, ok := quietOf(name, &cfg)
+		p := &Plan{Target: Target{Serve: &Serve{}}}
+		g := &Group{Config: cfg}
+		if written, _ := profileOf(name); written.Server != nil {
+			g.Dialect = name
+		}
+		quiet, ok := p.quiet(g)
 		length, cut := "ever", []string{}
 		if ok {
 			length = chaos.FormatDuration(quiet)
@@ -133,18 +137,6 @@ func survivalTable() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, length, who)
 	}
 	return b.String()
-}
-
-// quietOf is the longest quiet of an idle connection between the profile's client and its own server, whose beats count
-// as well.
-func quietOf(name string, cfg *heartbeat.Config) (time.Duration, bool) {
-	quiet, ok := cfg.Quiet()
-	if p, _ := profileOf(name); p.Server != nil && p.Server.Beat != nil {
-		if every := time.Duration(value(p.Server.Every, Duration(cfg.Beat.Interval))); !ok || every < quiet {
-			return every, true
-		}
-	}
-	return quiet, ok
 }
 
 // TestPresets: a fault that is like something has its figures, but for those that it writes itself, and its plan tells
@@ -178,6 +170,8 @@ func TestMiddleboxWarnings(t *testing.T) {
 		{"profile: mqtt, beat: {interval: 59s}", "alb", ""},
 		{"profile: sockette", "carrier-nat", "never breaks the quiet: its idle connections will not survive (beat: {by: client, interval: 3m45s})"},
 		{"profile: phoenix", "heroku", ""},
+		{"profile: graphql-ws", "nginx", ""}, // its server pings
+		{"profile: graphql-ws, dialect: echo", "nginx", "never breaks the quiet"},
 		{"profile: pusher", "cloudflare", "quiet for up to 2m"},
 	} {
 		p := planOf(t, fmt.Sprintf("target: {serve: {}}\nclients: [{count: 10, ramp: 3s, %s}]\nduration: 10m\nchaos: [{at: 3m, fault: idle-cut, like: %s}]\n", tc.clients, tc.like))

@@ -28,6 +28,9 @@ func (p *Plan) Fprint(w io.Writer) error {
 		if g.Profile != "" {
 			profile = ", profile " + g.Profile
 		}
+		if g.Dialect != "" && g.Dialect != g.Profile {
+			profile += ", its server talks as that of " + g.Dialect
+		}
 		fmt.Fprintf(&b, "group    %s: %d clients%s, ramp %s", g.Name, g.Count, profile, chaos.FormatDuration(g.Ramp))
 		if g.Delay > 0 {
 			fmt.Fprintf(&b, " after %s", chaos.FormatDuration(g.Delay))
