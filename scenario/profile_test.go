@@ -22,7 +22,7 @@ func TestProfiles(t *testing.T) {
 		"discord-js": {45 * s, 90 * s}, "discord-py": {15 * s, 60 * s}, "slack": {5001 * ms, 6668 * ms}, "slack-python": {20 * s, 25 * s},
 		"liveblocks": {2 * s, 32 * s}, "convex": {45 * s, 60 * s}, "mattermost": {30 * s, 60 * s}, "reconnecting-websocket": {},
 		"partysocket": {}, "sockette": {}, "websocket-heartbeat-js": {10 * s, 25 * s}, "python-websockets": {20 * s, 40 * s},
-		"y-websocket": {15 * s, 33 * s}, "homeassistant": {},
+		"y-websocket": {15 * s, 33 * s}, "homeassistant": {}, "socketcluster": {22 * s, 30 * s},
 	}
 	for _, name := range Profiles() {
 		bounds, known := want[name]

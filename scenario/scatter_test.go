@@ -32,6 +32,7 @@ var derived = map[string]struct {
 	"signalr":                {[3]float64{0, 30000, -1}, [3]float64{1, 1, 0}},
 	"slack":                  {[3]float64{5000, 20000, 40000}, [3]float64{1, 1, 1}},
 	"socket.io":              {[3]float64{1025, 4960, 5000}, [3]float64{0.104, 0.899, 1}},
+	"socketcluster":          {[3]float64{15018, 49783, 60000}, [3]float64{0.011, 0.221, 1}},
 	"sockette":               {[3]float64{1000, 1000, 1000}, [3]float64{1, 1, 1}},
 	"stomp":                  {[3]float64{5000, 5000, 5000}, [3]float64{1, 1, 1}},
 	"supabase":               {[3]float64{1000, 10000, 10000}, [3]float64{1, 1, 1}},

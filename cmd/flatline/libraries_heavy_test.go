@@ -20,7 +20,7 @@ import (
 // libraries are the real ones that the profiles were read in.
 var libraries = []string{"ws@8.23.0", "socket.io@4.8.4", "socket.io-client@4.8.4", "phoenix@1.8.16", "mqtt@5.16.0", "aedes@1.2.0", "centrifuge@5.8.0",
 	"pusher-js@8.6.0", "@rails/actioncable@8.1.400", "graphql-ws@6.4.2", "graphql@16.15.0", "@stomp/stompjs@7.5.0",
-	"@microsoft/signalr@10.0.11", "nats.ws@1.30.3"}
+	"@microsoft/signalr@10.0.11", "nats.ws@1.30.3", "socketcluster-client@20.0.2"}
 
 // installed is a directory with the libraries and the scripts of testdata/libraries.
 var installed = sync.OnceValues(func() (string, error) {
@@ -115,16 +115,17 @@ func TestRealLibraryClients(t *testing.T) {
 		dialect string
 		beats   int // that the client notes itself
 	}{
-		"socket.io":   {"socket.io interval=500ms timeout=2s", 4},
-		"phoenix":     {"phoenix", 4},
-		"mqtt":        {"mqtt", 2},
-		"centrifuge":  {"centrifuge interval=1s timeout=10s", 0},
-		"pusher":      {"pusher interval=1s", 2},
-		"actioncable": {"actioncable interval=500ms", 4},
-		"graphql-ws":  {"graphql-ws", 0},
-		"stomp":       {"stomp", 0},
-		"signalr":     {"signalr interval=500ms", 0}, // it allows 1.5 s of silence
-		"nats":        {"nats", 0},
+		"socket.io":     {"socket.io interval=500ms timeout=2s", 4},
+		"phoenix":       {"phoenix", 4},
+		"mqtt":          {"mqtt", 2},
+		"centrifuge":    {"centrifuge interval=1s timeout=10s", 0},
+		"pusher":        {"pusher interval=1s", 2},
+		"actioncable":   {"actioncable interval=500ms", 4},
+		"graphql-ws":    {"graphql-ws", 0},
+		"stomp":         {"stomp", 0},
+		"signalr":       {"signalr interval=500ms", 0}, // it allows 1.5 s of silence
+		"nats":          {"nats", 0},
+		"socketcluster": {"socketcluster interval=500ms", 0},
 	} {
 		t.Run(library, func(t *testing.T) {
 			t.Parallel()

@@ -74,6 +74,14 @@ const libraries = {
     c.start().then(note('open'))
     return () => c.state === 'Connected'
   },
+  socketcluster() {
+    const c = require('socketcluster-client').create({ hostname: wsHost, port: +wsPort })
+    const every = async (stream, what) => { for await (const _ of stream) events.push(what) }
+    every(c.listener('connect'), 'open')
+    every(c.listener('disconnect'), 'closed')
+    every(c.listener('raw'), 'raw')
+    return () => c.state === 'open'
+  },
   nats() {
     let c
     require('nats.ws').connect({ servers: 'ws://' + addr, pingInterval: 500 }).then(async (conn) => {
