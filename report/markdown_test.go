@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -10,8 +9,6 @@ import (
 	"github.com/yuin/goldmark/extension"
 	extast "github.com/yuin/goldmark/extension/ast"
 	mdtext "github.com/yuin/goldmark/text"
-
-	"github.com/flatline-dev/flatline/chaos"
 )
 
 // parseMarkdown reads GitHub's Markdown: CommonMark with tables, and addresses that become links by themselves.
@@ -131,30 +128,5 @@ func TestMarkdownCode(t *testing.T) {
 		if got := code(in, 40); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
-	}
-}
-
-// TestMarkdownIsShort: a fault that happens a thousand times leaves a report that still fits in a comment.
-func TestMarkdownIsShort(t *testing.T) {
-	var faults []chaos.Fault
-	for i := range 1000 {
-		faults = append(faults, chaos.Fault{Name: fmt.Sprintf("blackhole-%d", i), Kind: chaos.Blackhole, At: sec(10 + 2*float64(i)), For: sec(1)})
-	}
-	p := plan(sec(2020), faults, browsers(2))
-	h := newHistory(t, p)
-	h.open(1, 0, 1)
-	for i := range faults {
-		at := 10 + 2*float64(i)
-		h.began(at, i)
-		h.dead(at+0.5, 0, reset, at)
-		h.ended(at+1, i)
-		h.open(at+1.5, 0)
-	}
-	report := render(t, "markdown", h.end())
-	if len(report) > 65536 {
-		t.Errorf("%d bytes, and a comment takes 65,536", len(report))
-	}
-	if n := strings.Count(string(report), "950 more are not shown"); n != 2 {
-		t.Errorf("%d tables say that they are cut", n)
 	}
 }

@@ -1,3 +1,7 @@
+//go:build !race
+
+// One goroutine that computes: the race detector would find nothing and take minutes.
+
 package sim_test
 
 import (

@@ -12,6 +12,14 @@ import (
 	"github.com/flatline-dev/flatline/scenario"
 )
 
+// Half of the clients lose their path, everybody who noticed comes back at once when it heals.
+const silence = `
+target: {serve: {}}
+clients: [{count: 200, ramp: 4s, profile: heartcheck, reconnect: {jitter: full}}]
+chaos: [{at: 8s, for: 12s, fault: blackhole, clients: 50%}]
+duration: 26s
+`
+
 // TestDirections: every metric says which way it is better, or that there is none. A new metric needs a line there.
 func TestDirections(t *testing.T) {
 	for _, m := range scenario.Metrics {

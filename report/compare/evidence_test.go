@@ -1,3 +1,7 @@
+//go:build !race
+
+// One goroutine that computes: the race detector would find nothing and take minutes.
+
 package compare
 
 import (
@@ -6,14 +10,6 @@ import (
 
 	"github.com/flatline-dev/flatline/report"
 )
-
-// Half of the clients lose their path, everybody who noticed comes back at once when it heals.
-const silence = `
-target: {serve: {}}
-clients: [{count: 200, ramp: 4s, profile: heartcheck, reconnect: {jitter: full}}]
-chaos: [{at: 8s, for: 12s, fault: blackhole, clients: 50%}]
-duration: 26s
-`
 
 // Two groups, three faults, and a server whose handshakes queue: what one client waits in the storm, they all wait.
 const storm = `
