@@ -58,7 +58,8 @@ func (r *Result) record(i int, target, own *TargetUse) []string {
 	}
 	rec = append(rec, whole(s.Attempts[i]), whole(s.Retries[i]), whole(s.Failed[i]), whole(s.Opens[i]), whole(s.Deaths[i]))
 	if len(s.RTT[i]) > 0 {
-		rec = append(rec, whole(s.RTT[i].Quantile(0.5).Microseconds()), whole(s.RTT[i].Quantile(0.99).Microseconds()), whole(s.RTTMax[i]))
+		most := func(q float64) string { return whole(min(s.RTT[i].Quantile(q).Microseconds(), s.RTTMax[i])) } // a bucket's middle may lie above its largest value
+		rec = append(rec, most(0.5), most(0.99), whole(s.RTTMax[i]))
 	} else {
 		rec = append(rec, "", "", "")
 	}

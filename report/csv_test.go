@@ -24,19 +24,23 @@ func TestCSVAgrees(t *testing.T) {
 				if row[0] != strconv.Itoa(i) {
 					t.Errorf("second %d is called %s", i, row[0])
 				}
-				states := 0.0
+				states, cells := 0.0, map[string]float64{}
 				for k, cell := range row[:len(row)-1] {
 					v, err := strconv.ParseFloat(cell, 64)
 					if err != nil && cell != "" {
 						t.Errorf("%s: %v", rows[0][k], err)
 					}
 					column := rows[0][k]
+					cells[column] = v
 					sum[column] += v
 					most[column] = max(most[column], v)
 					least[column] = min(least[column], v)
 					if len(column) > 8 && column[:8] == "clients_" {
 						states += v
 					}
+				}
+				if cells["rtt_p50_us"] > cells["rtt_p99_us"] || cells["rtt_p99_us"] > cells["rtt_max_us"] {
+					t.Errorf("second %d: round trips %v, %v, %v", i, cells["rtt_p50_us"], cells["rtt_p99_us"], cells["rtt_max_us"])
 				}
 				if int(states) != r.Plan.Clients {
 					t.Errorf("second %d has %v clients of %d", i, states, r.Plan.Clients)

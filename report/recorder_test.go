@@ -26,13 +26,13 @@ func TestLive(t *testing.T) {
 	h := newHistory(t, plan(sec(60), []chaos.Fault{{Kind: chaos.Blackhole, At: sec(10), For: sec(20)}}, browsers(4)))
 	h.open(1.5, 0, 1, 2)
 	h.reply(8.1, 0, 0.010)
-	h.reply(8.2, 1, 0.020)
+	h.reply(8.2, 1, 0.0188) // its bucket's middle is 19.5 ms
 	l := h.r.Live(sec(9.5))
 	if l.Open != 3 || l.States[heartbeat.Idle] != 1 || l.Attempts != 0 || len(l.Faults) != 0 || len(l.History) != 9 || l.History[1] != 3 {
 		t.Errorf("%+v", l)
 	}
-	if l.RTTMax != 20*time.Millisecond || l.RTT50 < 9*time.Millisecond || l.RTT50 > 11*time.Millisecond {
-		t.Errorf("round trip %v, %v", l.RTT50, l.RTTMax)
+	if l.RTTMax != 18800*time.Microsecond || l.RTT99 != l.RTTMax || l.RTT50 < 9*time.Millisecond || l.RTT50 > 11*time.Millisecond {
+		t.Errorf("round trip %v, %v, %v", l.RTT50, l.RTT99, l.RTTMax)
 	}
 	h.began(10, 0)
 	h.dead(16, 0, timeout, 9)

@@ -300,7 +300,7 @@ func (r *Recorder) Live(now time.Duration) LiveStats {
 	l.Failed, l.Deaths = int64(last.failed), int64(last.deaths)
 	l.RTTMax, l.LagMax = last.rttMax, max(last.lagMax, cur.lagMax)
 	rtt := last.rtt.pairs()
-	l.RTT50, l.RTT99 = rtt.Quantile(0.5), rtt.Quantile(0.99)
+	l.RTT50, l.RTT99 = min(rtt.Quantile(0.5), l.RTTMax), min(rtt.Quantile(0.99), l.RTTMax) // a bucket's middle may lie above its largest value
 	for i := max(sec-60, 0); i < sec; i++ {
 		l.History = append(l.History, int64(at(i).attempts))
 	}

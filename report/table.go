@@ -8,8 +8,13 @@ import (
 // Table lays text out in columns for a terminal. The first column is aligned to the left, the others to the right; a row of one
 // cell that is no heading runs over all columns. Cells that come from elsewhere must be [Clean].
 type Table struct {
-	rows [][]string // the first one is the heading
+	rows     [][]string // the first one is the heading
+	optional []int
 }
+
+// Optional names columns, numbered from 0, that are left out one after the other where the table is too wide without
+// cutting its first column.
+func (t *Table) Optional(columns ...int) { t.optional = columns }
 
 // Add appends a row, the first one being the heading.
 func (t *Table) Add(cells ...string) { t.rows = append(t.rows, cells) }
@@ -17,23 +22,16 @@ func (t *Table) Add(cells ...string) { t.rows = append(t.rows, cells) }
 // Line appends text that is not part of any column.
 func (t *Table) Line(text string) { t.rows = append(t.rows, []string{text}) }
 
-// Lines lays the table out in at most width characters, as far as cutting the first column can do that.
+// Lines lays the table out in at most width characters, as far as leaving out what is optional and cutting the first
+// column can do that.
 func (t *Table) Lines(width int) []string {
-	var widths []int
-	for _, r := range t.rows {
-		if len(r) == 1 {
-			continue
+	skip := map[int]bool{}
+	widths, total := t.widths(skip)
+	for _, column := range t.optional {
+		if total > width {
+			skip[column] = true
+			widths, total = t.widths(skip)
 		}
-		for i, c := range r {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
-		}
-	}
-	total := -2
-	for _, w := range widths {
-		total += w + 2
 	}
 	if total > width && len(widths) > 0 {
 		widths[0] = max(widths[0]-(total-width), 12)
@@ -46,6 +44,9 @@ func (t *Table) Lines(width int) []string {
 		}
 		var b strings.Builder
 		for i, c := range r {
+			if skip[i] {
+				continue
+			}
 			if i == 0 {
 				c = cut(c, widths[0])
 			}
@@ -59,6 +60,28 @@ func (t *Table) Lines(width int) []string {
 		out = append(out, strings.TrimRight(b.String(), " "))
 	}
 	return out
+}
+
+// widths are those of the columns, and of all but the skipped ones together.
+func (t *Table) widths(skip map[int]bool) (widths []int, total int) {
+	for _, r := range t.rows {
+		if len(r) == 1 {
+			continue
+		}
+		for i, c := range r {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	total = -2
+	for i, w := range widths {
+		if !skip[i] {
+			total += w + 2
+		}
+	}
+	return widths, total
 }
 
 // cut shortens s to n characters.

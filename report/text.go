@@ -123,6 +123,7 @@ func (t *text) of(metric string, scope Scope) string { return t.mark(t.s.Figure(
 func (t *text) noticed() {
 	tb := &Table{}
 	tb.Add("  fault", "at", "hit", "noticed", "by", "p50", "p99", "max", "bound", "missed")
+	tb.Optional(7, 1)
 	severing := false
 	for i := range t.s.Faults {
 		f := &t.s.Faults[i]
@@ -133,7 +134,9 @@ func (t *text) noticed() {
 			continue
 		case !f.Severs:
 			tb.Add(name, f.Began.String(), num(int64(f.Victims)), "-", "-", "-", "-", "-", "-", "-")
-			tb.Line("    " + describe(f.Kind) + "; nobody ought to notice, a death under it is a false positive")
+			for _, l := range Wrap(describe(f.Kind)+"; nobody ought to notice, a death under it is a false positive", t.o.Width-4) {
+				tb.Line("    " + l)
+			}
 			continue
 		}
 		severing = true
@@ -162,7 +165,9 @@ func (t *text) noticed() {
 	}
 	t.table("How long until they noticed", tb)
 	if severing {
-		t.say("  %s", t.paint(faint, "bound: what the client's timers allow on a silent path; missed: it took longer, and nobody noticed"))
+		for _, l := range Wrap("bound: what the client's timers allow on a silent path; missed: it took longer, and nobody noticed", t.o.Width-2) {
+			t.say("  %s", t.paint(faint, l))
+		}
 	}
 }
 

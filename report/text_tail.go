@@ -32,6 +32,7 @@ func (t *text) total(metric string) Figure { return t.s.Figure(metric, Scope{}) 
 func (t *text) healthy() {
 	tb := &Table{}
 	tb.Add("  "+strings.Repeat(" ", 24), "n", "p50", "p90", "p99", "p99.9", "max")
+	tb.Optional(3, 5)
 	note := ""
 	if sent, unanswered := t.total("heartbeat.sent"), t.total("heartbeat.unanswered"); sent.Value > 0 || unanswered.Value > 0 {
 		note = fmt.Sprintf("%s sent, %s unanswered", things(sent, "beat"), unanswered.Text)
@@ -56,14 +57,19 @@ func (t *text) healthy() {
 	}
 	t.say("%s", line)
 	if s := t.s.Mistakes(); s != "" {
-		t.say("    %s", s)
+		for _, l := range Wrap(s, t.o.Width-4) {
+			t.say("    %s", l)
+		}
 	}
 	t.say("  clients                   %s", t.s.AtTheEnd())
 	if peak := t.total("storm.peak"); peak.Value > 0 {
 		t.say("  reconnects, all clients   %s at most in one second", num(int64(peak.Value)))
 	}
 	if s := t.s.TargetUse(); s != "" {
-		t.say("  target                    %s", s)
+		const name = "  target                    "
+		for i, l := range Wrap(s, t.o.Width-len(name)) {
+			t.say("%s%s", [2]string{name, strings.Repeat(" ", len(name))}[min(i, 1)], l)
+		}
 		for _, l := range flow(t.s.TargetDrops(), t.o.Width-4) {
 			t.say("    %s", Clean(l, 200))
 		}
@@ -85,7 +91,9 @@ func (t *text) trust() {
 		}
 	}
 	if t.few {
-		t.say("  ? n too small: a percentile with fewer samples than it needs is close to the largest of them")
+		for i, l := range Wrap("n too small: a percentile with fewer samples than it needs is close to the largest of them", t.o.Width-4) {
+			t.say("  %s %s", [2]string{"?", " "}[min(i, 1)], l)
+		}
 	}
 }
 

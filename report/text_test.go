@@ -21,11 +21,11 @@ func TestGoldenReports(t *testing.T) {
 	for name, make := range corpus {
 		t.Run(name, func(t *testing.T) {
 			r := make(t)
-			var plain, again, colour, ascii bytes.Buffer
+			var plain, again, colour, ascii, narrow bytes.Buffer
 			for _, x := range []struct {
 				to *bytes.Buffer
 				o  TextOptions
-			}{{&plain, TextOptions{}}, {&again, TextOptions{Width: 100}}, {&colour, TextOptions{Color: true}}, {&ascii, TextOptions{ASCII: true}}} {
+			}{{&plain, TextOptions{}}, {&again, TextOptions{Width: 100}}, {&colour, TextOptions{Color: true}}, {&ascii, TextOptions{ASCII: true}}, {&narrow, TextOptions{Width: 80}}} {
 				if err := WriteText(x.to, r, x.o); err != nil {
 					t.Fatal(err)
 				}
@@ -45,6 +45,11 @@ func TestGoldenReports(t *testing.T) {
 			}
 			if bare != plain.String() {
 				t.Error("colour changes more than colour")
+			}
+			for l := range strings.Lines(narrow.String()) {
+				if n := utf8.RuneCountInString(strings.TrimRight(l, "\n")); n > 80 && !strings.HasPrefix(l, "again: ") && name != "hostile" { // which has words that are longer
+					t.Errorf("%d columns of 80: %s", n, l)
+				}
 			}
 			for l := range strings.Lines(plain.String()) {
 				if n := utf8.RuneCountInString(strings.TrimRight(l, "\n")); n > 100 && !strings.HasPrefix(l, "again: ") {

@@ -50,7 +50,7 @@ func (st *Study) Plot(x, y Objective, width, height int, plain bool) string {
 	put(0, m.now)
 	put(st.Best, m.ship)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s over %s: %c now, %c ship, %c not beaten in everything, %c beaten\n", title(y), x.Title(), m.now, m.ship, m.front, m.beaten)
+	fmt.Fprintf(&b, "%s over %s: %c now, %c ship, %c not beaten in all, %c beaten\n", title(y), x.Title(), m.now, m.ship, m.front, m.beaten)
 	for i, row := range cells {
 		label := ""
 		switch i {

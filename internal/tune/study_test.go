@@ -244,6 +244,18 @@ tune: {interval: [2s]}
 	if advice := st.Advice(); !strings.Contains(advice, "No setting meets every expectation") || !strings.Contains(advice, "`detection.p99 < 1s`") {
 		t.Error(advice)
 	}
+	var b bytes.Buffer
+	if err := WriteText(&b, st, TextOptions{Width: 80, ASCII: true}); err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(b.String()) {
+		if n := len(strings.TrimRight(l, "\n")); n > 80 {
+			t.Errorf("%d columns of 80: %s", n, l)
+		}
+	}
+	if !strings.Contains(b.String(), "fixed 4s ") { // whole, since another policy differs only behind it
+		t.Errorf("cuts the policy:\n%s", b.String())
+	}
 	var back studyJSON
 	if raw, err := st.JSON(); err != nil || json.Unmarshal(raw, &back) != nil || back.Settings[0].Failed == nil {
 		t.Errorf("JSON: %v, %+v", err, back)

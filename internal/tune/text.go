@@ -60,7 +60,10 @@ func WriteText(out io.Writer, st *Study, o TextOptions) error {
 		listed = listed[:o.Rows]
 		title = fmt.Sprintf("What each buys and costs: %d of the %d that no other beats in everything, the best balanced first", len(listed), onFront)
 	}
-	say("\n%s", title)
+	say("")
+	for _, l := range report.Wrap(title, o.Width) {
+		say("%s", l)
+	}
 	for _, l := range st.table(listed).Lines(o.Width) {
 		say("%s", l)
 	}
@@ -121,6 +124,7 @@ func (st *Study) nearest() []int {
 
 func (st *Study) table(listed []int) *report.Table {
 	t := &report.Table{}
+	t.Optional(6, 9, 3) // beats follow from their interval, and the advice names what fails
 	expected := false
 	for i := range st.Candidates {
 		expected = expected || !st.Candidates[i].Score.Feasible()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -42,6 +43,15 @@ func golden(t *testing.T, name string, write func(io.Writer) error) {
 	}
 }
 
+func lines(t *testing.T, c *Comparison, o TextOptions) []string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteText(&b, c, o); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(b.String(), "\n")
+}
+
 func TestGolden(t *testing.T) {
 	old := simulate(t, silence, 1, 2, 3)
 	same := simulate(t, silence, 4, 5, 6)
@@ -60,6 +70,17 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name+".txt.golden", func(w io.Writer) error { return WriteText(w, c, TextOptions{}) })
+		narrow := lines(t, c, TextOptions{Width: 80})
+		for _, l := range narrow {
+			if n := utf8.RuneCountInString(l); n > 80 {
+				t.Errorf("%s: %d columns of 80: %s", name, n, l)
+			}
+		}
+		for _, metric := range []string{"  detection.p50 ", "  detection.p99 "} { // whole, so that one can be told from the other
+			if !slices.ContainsFunc(narrow, func(l string) bool { return strings.HasPrefix(l, metric) }) {
+				t.Errorf("%s: no line begins with %q", name, metric)
+			}
+		}
 		golden(t, name+".md.golden", func(w io.Writer) error { return WriteMarkdown(w, c) })
 		if name == "slower" { // three rows say all about the form
 			c.Rows = slices.DeleteFunc(c.Rows, func(r Row) bool {

@@ -77,7 +77,10 @@ func (t *textWriter) head(c *Comparison) {
 	t.wrapped("  old", faint, c.Old.who())
 	t.wrapped("  new", faint, c.New.who())
 	if len(c.Differences) > 0 {
-		t.say("\n%s", t.paint(red, planNote))
+		t.say("")
+		for _, l := range report.Wrap(planNote, t.o.Width) {
+			t.say("%s", t.paint(red, l))
+		}
 		for _, d := range c.Differences {
 			t.wrapped("  -", red, d.String())
 		}
@@ -93,6 +96,7 @@ func (t *textWriter) head(c *Comparison) {
 func (t *textWriter) tables(c *Comparison) {
 	var hidden []*Row
 	tb := &report.Table{}
+	tb.Optional(4, 6) // the interval and n: what was tested and how it came out stays
 	var styles []string
 	for _, s := range c.sections(t.o.All) {
 		hidden = append(hidden, s.rest...)
