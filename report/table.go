@@ -10,11 +10,12 @@ import (
 type Table struct {
 	rows     [][]string // the first one is the heading
 	optional []int
+	keep     int
 }
 
-// Optional names columns, numbered from 0, that are left out one after the other where the table is too wide without
-// cutting its first column.
-func (t *Table) Optional(columns ...int) { t.optional = columns }
+// Optional names columns, numbered from 0, that are left out one after the other where otherwise the first column would be
+// cut to fewer than keep characters.
+func (t *Table) Optional(keep int, columns ...int) { t.keep, t.optional = keep, columns }
 
 // Add appends a row, the first one being the heading.
 func (t *Table) Add(cells ...string) { t.rows = append(t.rows, cells) }
@@ -28,7 +29,7 @@ func (t *Table) Lines(width int) []string {
 	skip := map[int]bool{}
 	widths, total := t.widths(skip)
 	for _, column := range t.optional {
-		if total > width {
+		if len(widths) > 0 && widths[0]-(total-width) < min(t.keep, widths[0]) {
 			skip[column] = true
 			widths, total = t.widths(skip)
 		}

@@ -120,10 +120,13 @@ func (t *text) mark(f Figure) Figure {
 // of is a figure as a cell of a table of latencies.
 func (t *text) of(metric string, scope Scope) string { return t.mark(t.s.Figure(metric, scope)).Of() }
 
+// shortName is how many characters of a name, its indent included, are worth more than another column.
+const shortName = 20
+
 func (t *text) noticed() {
 	tb := &Table{}
 	tb.Add("  fault", "at", "hit", "noticed", "by", "p50", "p99", "max", "bound", "missed")
-	tb.Optional(7, 1)
+	tb.Optional(shortName, 7, 1)
 	severing := false
 	for i := range t.s.Faults {
 		f := &t.s.Faults[i]

@@ -18,7 +18,7 @@ var stormColumns = []string{"storm.attempts", "storm.peak", "storm.amplification
 func (t *text) cameBack() {
 	tb := &Table{}
 	tb.Add("  fault", "attempts", "peak", "each", "failed", "50 % back", "95 %", "99 %", "100 %", "lost")
-	tb.Optional(6, 3)
+	tb.Optional(shortName, 6, 3)
 	rows := 0
 	for i := range t.s.Faults {
 		f := &t.s.Faults[i]

@@ -32,7 +32,7 @@ func (t *text) total(metric string) Figure { return t.s.Figure(metric, Scope{}) 
 func (t *text) healthy() {
 	tb := &Table{}
 	tb.Add("  "+strings.Repeat(" ", 24), "n", "p50", "p90", "p99", "p99.9", "max")
-	tb.Optional(3, 5)
+	tb.Optional(shortName, 3, 5)
 	note := ""
 	if sent, unanswered := t.total("heartbeat.sent"), t.total("heartbeat.unanswered"); sent.Value > 0 || unanswered.Value > 0 {
 		note = fmt.Sprintf("%s sent, %s unanswered", things(sent, "beat"), unanswered.Text)

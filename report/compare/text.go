@@ -96,7 +96,7 @@ func (t *textWriter) head(c *Comparison) {
 func (t *textWriter) tables(c *Comparison) {
 	var hidden []*Row
 	tb := &report.Table{}
-	tb.Optional(4, 6) // the interval and n: what was tested and how it came out stays
+	tb.Optional(t.o.Width, 4, 6) // the interval and n: what was tested and how it came out stays
 	var styles []string
 	for _, s := range c.sections(t.o.All) {
 		hidden = append(hidden, s.rest...)

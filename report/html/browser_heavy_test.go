@@ -170,6 +170,18 @@ func TestBrowserPage(t *testing.T) {
 	b.clean()
 }
 
+// TestBrowserNoFaults: a run in which nothing happened has its charts too.
+func TestBrowserNoFaults(t *testing.T) {
+	b := newBrowser(t)
+	r := simulate(t, small[:strings.Index(small, "chaos:")]+"duration: 10s\n")
+	p, _ := render(t, Input{Result: r})
+	b.open(Input{Result: r})
+	if n := eval[int](b, drawAll); n == 0 || n != len(p.Timeline) {
+		t.Errorf("%d charts, the model has %d", n, len(p.Timeline))
+	}
+	b.clean()
+}
+
 func TestBrowserPhoneAndDark(t *testing.T) {
 	b := newBrowser(t)
 	r := simulate(t, small)

@@ -41,7 +41,7 @@ func NewPage(in ...Input) (*Page, error) {
 	case len(in) > MaxRuns:
 		return nil, fmt.Errorf("%d results are more than one page can tell apart: at most %d", len(in), MaxRuns)
 	}
-	b := &builder{page: &Page{}}
+	b := &builder{page: &Page{Lanes: []Lane{}}} // the page iterates over it, also where there are no faults
 	for i, x := range in {
 		if x.Result == nil {
 			return nil, errors.New("there is no result to show")

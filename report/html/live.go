@@ -163,20 +163,29 @@ func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (l *Live) servePage(w http.ResponseWriter) {
+	page, events, err := l.current()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_ = write(w, page, events) // the browser went away
+}
+
+// current is the newest page, which nobody changes any more, and where its updates come from. It is written without the
+// lock: a browser that does not read must not hold up the end of the run.
+func (l *Live) current() (page *Page, events string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.final && (l.page == nil || !l.Watched()) { // nobody has refreshed it
 		if err := l.publish(l.snapshot(), "update"); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
+			return nil, "", err
 		}
 	}
-	events := "events"
-	if l.final {
-		events = ""
+	if !l.final {
+		events = "events"
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = write(w, l.page, events) // the browser went away
+	return l.page, events, nil
 }
 
 func (l *Live) serveEvents(w http.ResponseWriter, r *http.Request) {

@@ -168,6 +168,46 @@ func TestLiveDoesNotWait(t *testing.T) {
 	}
 }
 
+// stuck is a browser that stops reading: a write to it returns only when it goes away.
+type stuck struct {
+	http.ResponseWriter
+	writing chan struct{}
+	gone    chan struct{}
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	close(s.writing)
+	<-s.gone
+	return 0, io.ErrClosedPipe
+}
+
+// TestLiveStuckBrowser: who opens the page and does not read it holds up neither the updates of others nor the run's end.
+func TestLiveStuckBrowser(t *testing.T) {
+	r, l, _ := newRunning(t)
+	s := &stuck{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		l.ServeHTTP(s, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/", nil))
+	}()
+	<-s.writing
+	ended := make(chan error)
+	go func() {
+		_ = l.Refresh()
+		ended <- l.Finish(context.Background(), r.final())
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("a run cannot end while somebody does not read its page")
+	}
+	close(s.gone)
+	<-served
+}
+
 func TestLiveRefuses(t *testing.T) {
 	_, _, s := newRunning(t)
 	for _, c := range []struct {

@@ -283,7 +283,7 @@ func TestLittleToShow(t *testing.T) {
 			if p.Live && len(p.Lanes) != 4 || !p.Live && len(p.Lanes) != 0 {
 				t.Errorf("%v %+v: %d lanes", at, o, len(p.Lanes))
 			}
-			if !strings.Contains(page, "</html>") {
+			if !strings.Contains(page, "</html>") || strings.Contains(page, `"lanes":null`) || strings.Contains(page, `"timeline":null`) {
 				t.Errorf("%v %+v: no whole page", at, o)
 			}
 		}
