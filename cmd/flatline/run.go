@@ -86,6 +86,13 @@ changed the verdict. 130: interrupted; the partial report is marked as such.`,
 // at which they ought to leave. GOGC in the environment has the last word.
 const gcPercent = 400
 
+// relaxGC trades memory, of which there is enough, for time.
+func relaxGC() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
 // run carries the plan from start to verdict.
 func (a *app) run(ctx context.Context, plan *scenario.Plan, flags *runFlags) error {
 	if !flags.quiet {
@@ -145,9 +152,7 @@ type onlookers struct {
 // conduct carries a plan that preflight has passed to its Result. Where ctx ends before the clients start there is none,
 // and the error is that of the exit code.
 func (a *app) conduct(ctx context.Context, plan *scenario.Plan, flags *runFlags, look onlookers) (*report.Result, error) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	relaxGC()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	target, err := startTarget(ctx, plan)

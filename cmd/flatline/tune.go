@@ -163,6 +163,7 @@ func (a *app) search(ctx context.Context, f *scenario.File, section *scenario.Fi
 		}
 		defer fmt.Fprint(a.stderr, "\r\x1b[K")
 	}
+	relaxGC()
 	st, err := tune.Search(ctx, f, section, o)
 	switch {
 	case context.Cause(ctx) == errInterrupted:

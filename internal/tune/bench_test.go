@@ -3,6 +3,7 @@ package tune
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/flatline-dev/flatline/scenario"
@@ -38,6 +39,7 @@ tune:
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the command does
 	for b.Loop() {
 		st, err := Search(context.Background(), f, f.Tune, Options{Workers: runtime.GOMAXPROCS(0), Minimize: Objectives})
 		if err != nil {
