@@ -110,6 +110,9 @@ func ReadResult(in io.Reader) (*Result, error) {
 		if errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) {
 			return nil, errors.New("damaged result: it is cut short")
 		}
+		if errors.As(err, new(*json.UnmarshalTypeError)) {
+			return nil, errors.New("not a flatline result: it is no JSON object")
+		}
 		return nil, fmt.Errorf("not a flatline result: %w", err)
 	}
 	if head.Format != Format {

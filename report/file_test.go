@@ -74,7 +74,7 @@ func TestReadRefuses(t *testing.T) {
 		{"empty", " \n", "empty"},
 		{"garbage", "\x00\xff garbage", "not a flatline result"},
 		{"other json", `{"a": 1}`, "not a flatline result"},
-		{"list", `[1, 2]`, "not a flatline result"},
+		{"list", `[1, 2]`, "not a flatline result: it is no JSON object"},
 		{"later version", change(`"version":1`, `"version":2`), "version 2"},
 		{"no version", change(`"version":1`, `"version":"1"`), "version"},
 		{"cut off", string(good[:len(good)/2]), "cut short"},

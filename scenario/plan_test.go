@@ -197,6 +197,13 @@ func TestSourcesAuto(t *testing.T) {
 	}
 }
 
+func TestPrintOneClient(t *testing.T) {
+	text := planOf(t, "target: {serve: {}}\nclients: [{group: a, count: 1, profile: heartcheck}]\nduration: 10s\n").String()
+	if !strings.Contains(text, ": 1 client, 10s, ") || !strings.Contains(text, "group    a: 1 client, profile") {
+		t.Error(text)
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	for _, tt := range []struct{ src, want string }{
 		{small + "chaos: [{at: 10s, for: 6s, fault: stall}]\n", "some of group clients will heal before they notice"},

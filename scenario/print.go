@@ -20,7 +20,7 @@ func (p *Plan) String() string {
 // bounds, which faults hit whom and when.
 func (p *Plan) Fprint(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d clients, %s, seed %d, plan %.12s\n", p.Name, p.Clients, chaos.FormatDuration(p.Duration), p.Seed, p.Hash())
+	fmt.Fprintf(&b, "%s: %s, %s, seed %d, plan %.12s\n", p.Name, plural(p.Clients, "client", "clients"), chaos.FormatDuration(p.Duration), p.Seed, p.Hash())
 	fmt.Fprintf(&b, "target   %s\n", p.Target.String())
 	for i := range p.Groups {
 		g := &p.Groups[i]
@@ -31,7 +31,7 @@ func (p *Plan) Fprint(w io.Writer) error {
 		if g.Dialect != "" && g.Dialect != g.Profile {
 			profile += ", its server talks as that of " + g.Dialect
 		}
-		fmt.Fprintf(&b, "group    %s: %d clients%s, ramp %s", g.Name, g.Count, profile, chaos.FormatDuration(g.Ramp))
+		fmt.Fprintf(&b, "group    %s: %s%s, ramp %s", g.Name, plural(g.Count, "client", "clients"), profile, chaos.FormatDuration(g.Ramp))
 		if g.Delay > 0 {
 			fmt.Fprintf(&b, " after %s", chaos.FormatDuration(g.Delay))
 		}

@@ -167,8 +167,3 @@ func (f *Fit) handshake(ctx context.Context, r *report.Result) error {
 		report.FormatValue(float64(time.Second/max(work, 1)), scenario.Count), name, report.FormatDuration(want))
 	return nil
 }
-
-// Simulate repeats the measured plan under the fitted model.
-func (f *Fit) Simulate(ctx context.Context) (*report.Result, error) {
-	return sim.Simulate(ctx, f.Plan, sim.Many{Model: f.Model})
-}

@@ -100,6 +100,11 @@ func TestStorms(t *testing.T) {
 	if err != nil || p.Verdict != Fail || !p.strained(Refusal) {
 		t.Fatalf("%+v, %v", p, err)
 	}
+	for n, want := range map[int64]string{1: "1 connection attempt", 2: "2 connection attempts"} {
+		if got := attempts(n); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 	if s := p.Storms[0]; s.Survived() || !math.IsInf(float64(s.Back99), 1) {
 		t.Errorf("%+v", s)
 	}

@@ -47,7 +47,7 @@ func (p *Probe) strain(r *report.Result) {
 				said = ": " + text
 			}
 		}
-		add(Refusal, firstRefused(r), "the target turned %s connection attempts away%s", count(n), said)
+		add(Refusal, firstRefused(r), "the target turned %s away%s", attempts(n), said)
 	}
 	p.strainCPU(r, add)
 	m := &p.Machine

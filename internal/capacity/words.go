@@ -61,6 +61,13 @@ func (r *Report) orNothing(s string) string {
 	return s
 }
 
+func attempts(n int64) string {
+	if n == 1 {
+		return "1 connection attempt"
+	}
+	return count(n) + " connection attempts"
+}
+
 func clients(n int) string {
 	if n == 1 {
 		return "1 client"
