@@ -133,3 +133,10 @@ type Observer interface {
 	// ZombieEnded: the server closed its end (reaped), or the fault's end let the client's goodbye through (!reaped).
 	ZombieEnded(now time.Duration, client int, reaped bool)
 }
+
+// PeerObserver is an Observer that is also told when the server ends a connection whose path keeps that from the client.
+type PeerObserver interface {
+	Observer
+	// ServerGone: the server has closed its end of the client's connection, and the client cannot know yet.
+	ServerGone(now time.Duration, client int)
+}

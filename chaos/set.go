@@ -19,6 +19,14 @@ func (s *Set) Add(i int) {
 	}
 }
 
+// Remove takes client i out of the set; it is harmless when it is not in it.
+func (s *Set) Remove(i int) {
+	if s.Has(i) {
+		s.words[i/64] &^= 1 << (i % 64)
+		s.n--
+	}
+}
+
 // Has reports whether client i is in the set. A nil Set is empty.
 func (s *Set) Has(i int) bool {
 	return s != nil && i >= 0 && i/64 < len(s.words) && s.words[i/64]&(1<<(i%64)) != 0

@@ -52,3 +52,16 @@ func TestNilSetIsEmpty(t *testing.T) {
 		t.Error("a nil Set is not empty")
 	}
 }
+
+func TestSetRemove(t *testing.T) {
+	var s Set
+	for _, i := range []int{3, 64, 65} {
+		s.Add(i)
+	}
+	s.Remove(64)
+	s.Remove(64)
+	s.Remove(1000)
+	if s.Has(64) || !s.Has(3) || !s.Has(65) || s.Len() != 2 {
+		t.Errorf("after removing 64 of 3, 64, 65: %d members, 64 in it %v", s.Len(), s.Has(64))
+	}
+}

@@ -76,6 +76,7 @@ type slow struct {
 	rerrDue  time.Duration // when it may be told
 	werr     error         // what made the flusher give up
 	wakeup   chan struct{} // wakes a parked reader
+	room     chan struct{} // closed when out takes bytes again; nil while nobody waits for that
 	parked   bool          // the reader waits for wakeup, not for the socket
 	reading  bool          // the reader is inside raw.Read with a deadline that may be moved
 	moved    bool          // the socket's read deadline is not the caller's
@@ -134,6 +135,7 @@ func (c *Conn) refresh() {
 		set(!s.in.empty() || s.rerr != nil, inWaits)
 	}
 	c.state.Store(st)
+	c.makeRoom()
 }
 
 // changed follows a change of the path; the path is locked.

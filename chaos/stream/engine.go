@@ -20,6 +20,7 @@ type Engine struct {
 
 	clock   func() time.Duration
 	obs     chaos.Observer
+	peers   chaos.PeerObserver // obs, if it is one
 	seed    uint64
 	paths   []path
 	sched   scheduler
@@ -54,6 +55,7 @@ func New(clock func() time.Duration, obs chaos.Observer, seed uint64, clients in
 		done:   make(chan struct{}),
 		force:  map[int]inForce{},
 	}
+	e.peers, _ = obs.(chaos.PeerObserver)
 	for i := range e.paths {
 		e.paths[i].client = int32(i)
 	}

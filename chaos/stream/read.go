@@ -50,6 +50,9 @@ func (c *Conn) heard(n int, err error) {
 		c.last = c.e.clock()
 	}
 	if err != nil && !isTimeout(err) {
+		if !c.peerGone && !c.closed && c.e.peers != nil && c.downHeld() {
+			c.e.peers.ServerGone(c.e.clock(), int(c.path.client))
+		}
 		c.peerGone = true
 	}
 }
