@@ -58,8 +58,7 @@ func Parse(path string, src []byte) (*File, error) {
 
 // parseInto decodes one YAML document into v. The decoder is nil if the text could not be read at all.
 func parseInto(path string, src []byte, v any) (*decoder, Problems) {
-	d := &decoder{file: path, lines: strings.Split(string(src), "\n"), pos: map[string]position{}, keys: map[string]position{},
-		bad: map[string]bool{}, plain: map[string]bool{}, budget: maxNodes}
+	d := newDecoder(path, src)
 	root, bad := d.read(src)
 	if bad != nil {
 		return nil, Problems{*bad}
@@ -69,6 +68,11 @@ func parseInto(path string, src []byte, v any) (*decoder, Problems) {
 	}
 	d.value(root, asValue(v), "", "")
 	return d, d.problems
+}
+
+func newDecoder(path string, src []byte) *decoder {
+	return &decoder{file: path, lines: strings.Split(string(src), "\n"), pos: map[string]position{}, keys: map[string]position{},
+		bad: map[string]bool{}, plain: map[string]bool{}, budget: maxNodes}
 }
 
 // read turns text into nodes.
