@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/calibrate", "internal/server", "internal/search", "internal/capacity", "internal/metrics"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/calibrate", "internal/server", "internal/search", "internal/capacity", "internal/metrics", "internal/proxy"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -43,6 +43,10 @@ var table = map[string]struct {
 	"internal/metrics": {
 		may:    []string{"report", "internal/heartbeat"},
 		reason: "it shows what the report's recorder has, and counts nothing itself",
+	},
+	"internal/proxy": {
+		may:    []string{"scenario", "chaos", "chaos/stream", "report"},
+		reason: "the other driver of the stream engine, for clients that are not ours: it knows faults, sockets and how to print, and no client machine",
 	},
 	"internal/search": {std: true, reason: "a leaf: a search without a clock, a run or a file"},
 	"internal/capacity": {
@@ -87,7 +91,7 @@ var table = map[string]struct {
 var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet", "github.com/google/nftables": "chaos/kernel", "github.com/prometheus/client_golang": "internal/metrics"}
 
 // clockReaders may call time.Now and its relatives; everything else takes the time as an argument.
-var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process"}
+var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "internal/proxy", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process"}
 
 type file struct {
 	pkg, path string

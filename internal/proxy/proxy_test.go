@@ -1,0 +1,469 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/server"
+)
+
+// world is a proxy in front of an echo server on loopback.
+type world struct {
+	t      testing.TB
+	proxy  *Proxy
+	addr   string
+	server server.Client
+}
+
+func start(t testing.TB, c Config, s server.Config) *world {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ready := make(chan server.Info, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx, s, func(i server.Info) { ready <- i }) }()
+	info := <-ready
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	if c.Target.Addr == "" {
+		scheme := "ws://"
+		if s.CertFile != "" {
+			scheme = "wss://"
+		}
+		var err error
+		if c.Target, err = ParseTarget(scheme + info.Addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &world{t: t, server: server.Client{Control: info.Control}}
+	w.listen(c)
+	return w
+}
+
+func (w *world) listen(c Config) {
+	w.t.Helper()
+	var err error
+	if w.proxy, err = New(c); err != nil {
+		w.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.addr = l.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- w.proxy.Serve(l) }()
+	w.t.Cleanup(func() {
+		if err := w.proxy.Close(); err != nil {
+			w.t.Error(err)
+		}
+		if err := <-served; err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+func (w *world) dial(path string) *websocket.Conn {
+	w.t.Helper()
+	ws, _, err := websocket.DefaultDialer.Dial("ws://"+w.addr+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { ws.Close() })
+	return ws
+}
+
+// echoes sends a message and awaits it.
+func (w *world) echoes(ws *websocket.Conn, text string) {
+	w.t.Helper()
+	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		w.t.Fatal(err)
+	}
+	ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, got, err := ws.ReadMessage(); err != nil || string(got) != text {
+		w.t.Fatalf("sent %.40q, received %.40q, %v", text, got, err)
+	}
+}
+
+// until polls the Result.
+func (w *world) until(what string, ok func(r *Result) bool) *Result {
+	w.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		r := w.proxy.Result()
+		if ok(r) {
+			return r
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("never happened: %s; the result is %+v, faults %+v", what, r, r.Faults)
+		}
+	}
+}
+
+func (w *world) fault(line string) FaultInfo {
+	w.t.Helper()
+	f, err := chaos.ParseFault(line)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	info, err := w.proxy.Start(f)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return info
+}
+
+func TestBytesPassUnchanged(t *testing.T) {
+	w := start(t, Config{}, server.Config{MaxMessage: 8 << 20})
+	ws := w.dial("/some/path?x=1")
+	for _, size := range []int{0, 1, 125, 126, 70_000, 3 << 20} {
+		w.echoes(ws, strings.Repeat("a", size))
+	}
+	r := w.until("six messages each way", func(r *Result) bool { return r.Messages.Up == 6 && r.Messages.Down == 6 })
+	if r.Connections.Open != 1 || r.Connections.Opened != 1 || r.Clients != 1 {
+		t.Errorf("connections %+v, %d clients", r.Connections, r.Clients)
+	}
+	ws.Close()
+	w.until("closed", func(r *Result) bool { return r.Connections.Open == 0 && r.Closed["client: fin"] == 1 })
+}
+
+// A blackhole: the client hears nothing, its goodbye does not arrive, the server goes on holding its end; the fault's end
+// lets the goodbye through. Detection counts from the fault to the close, and the next attempt is the reconnect.
+func TestBlackholeIsNoticedAndHeals(t *testing.T) {
+	w := start(t, Config{}, server.Config{})
+	ws := w.dial("/")
+	w.echoes(ws, "before")
+	w.fault("blackhole at 0s")
+	if err := ws.WriteMessage(websocket.TextMessage, []byte("held")); err != nil {
+		t.Fatal(err)
+	}
+	const waited = 150 * time.Millisecond
+	ws.SetReadDeadline(time.Now().Add(waited))
+	if _, got, err := ws.ReadMessage(); err == nil {
+		t.Fatalf("%q came through a blackhole", got)
+	}
+	ws.Close()
+	r := w.until("noticed", func(r *Result) bool { return r.Faults[0].Detection.N() == 1 })
+	if f := r.Faults[0]; f.Hit != 1 || f.Noticed[byFIN].N() != 1 || f.Detection.Min() < waited {
+		t.Errorf("hit %d, noticed %v after %v, want 1 by FIN after at least %v", f.Hit, f.Noticed, f.Detection.Min(), waited)
+	}
+	w.until("a zombie", func(r *Result) bool { return r.Zombies.Now == 1 })
+	if s, err := w.server.Stats(context.Background()); err != nil || s.Open != 1 {
+		t.Errorf("the server holds %d connections, %v; it must not have heard the goodbye", s.Open, err)
+	}
+
+	// Under the blackhole an attempt is accepted by the kernel and hears nothing.
+	d := websocket.Dialer{HandshakeTimeout: 100 * time.Millisecond}
+	if _, _, err := d.Dial("ws://"+w.addr+"/", nil); err == nil {
+		t.Fatal("upgraded through a blackhole")
+	}
+	w.until("the attempt failed", func(r *Result) bool { return r.Failed[failGaveUp] == 1 })
+
+	if _, err := w.proxy.Stop("blackhole"); err != nil {
+		t.Fatal(err)
+	}
+	w.until("let go", func(r *Result) bool { return r.Zombies.Now == 0 && r.Zombies.LetGo.N() == 1 })
+	w.echoes(w.dial("/"), "after")
+	r = w.until("back", func(r *Result) bool { return r.Faults[0].Storm.Back == 1 })
+	if s := r.Faults[0].Storm; s.Attempts != 2 || s.Failed != 1 || s.Lost != 0 || r.Clients != 1 {
+		t.Errorf("storm %+v, %d clients: one client came back in two attempts", s, r.Clients)
+	}
+	if n := r.Delays[0].N() + r.Delays[1].N(); n != 2 {
+		t.Errorf("%d reconnect delays, want a first and a second", n)
+	}
+}
+
+func TestBlackholeThatNobodyNotices(t *testing.T) {
+	w := start(t, Config{}, server.Config{})
+	ws := w.dial("/")
+	w.echoes(ws, "before")
+	w.fault("blackhole at 0s")
+	if err := ws.WriteMessage(websocket.TextMessage, []byte("held")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if _, err := w.proxy.Stop("blackhole"); err != nil {
+		t.Fatal(err)
+	}
+	ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, got, err := ws.ReadMessage(); err != nil || string(got) != "held" {
+		t.Fatalf("after the heal: %q, %v", got, err)
+	}
+	if f := w.proxy.Result().Faults[0]; f.Kept != 1 || f.Hit != 1 || f.Detection.N() != 0 {
+		t.Errorf("kept %d of %d, noticed %d; want 1 of 1 and none", f.Kept, f.Hit, f.Detection.N())
+	}
+}
+
+func TestKills(t *testing.T) {
+	w := start(t, Config{}, server.Config{})
+	read := func(ws *websocket.Conn) error {
+		ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_, _, err := ws.ReadMessage()
+		return err
+	}
+	for _, c := range []struct {
+		line string
+		want func(err error) bool
+		by   string // how the network shows that the client knows, once it has closed and come back
+	}{
+		{"kill rst at 0s", func(err error) bool { return errors.Is(err, syscall.ECONNRESET) }, byAttempt},
+		{"kill fin at 0s", func(err error) bool {
+			return websocket.IsCloseError(err, websocket.CloseAbnormalClosure) || errors.Is(err, io.EOF)
+		}, byFIN},
+		{"kill close(4321) at 0s", func(err error) bool { return websocket.IsCloseError(err, 4321) }, byCloseFrame},
+	} {
+		ws := w.dial("/")
+		w.echoes(ws, "before")
+		w.fault(c.line)
+		if err := read(ws); !c.want(err) {
+			t.Errorf("%s: the client sees %v", c.line, err)
+		}
+		ws.Close()
+		if c.by != byAttempt {
+			w.until(c.line+" answered", func(r *Result) bool { return r.Faults[len(r.Faults)-1].Detection.N() == 1 })
+		}
+		next := w.dial("/")
+		r := w.until(c.line+" noticed", func(r *Result) bool { return r.Faults[len(r.Faults)-1].Storm.Back == 1 })
+		if f := r.Faults[len(r.Faults)-1]; f.Noticed[c.by].N() != 1 {
+			t.Errorf("%s: noticed %v, want by %s", c.line, f.Noticed, c.by)
+		}
+		next.Close()
+		w.until("nobody left", func(r *Result) bool { return r.Connections.Open == 0 })
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if s, err := w.server.Stats(context.Background()); err == nil && s.Open == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the server still holds a killed connection")
+		}
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	w := start(t, Config{}, server.Config{})
+	ws := w.dial("/")
+	w.fault("refuse at 0s")
+	if _, _, err := websocket.DefaultDialer.Dial("ws://"+w.addr+"/", nil); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("a refused client sees %v, want a reset", err)
+	}
+	w.echoes(ws, "established connections live")
+	w.until("counted", func(r *Result) bool { return r.Failed[failRefused] == 1 })
+}
+
+// idle-cut rst ends what is quiet; the client under traffic keeps its connection.
+func TestIdleCut(t *testing.T) {
+	w := start(t, Config{}, server.Config{})
+	quiet := w.dial("/")
+	w.fault("idle-cut rst after 200ms at 0s")
+	quiet.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, _, err := quiet.ReadMessage(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a quiet client sees %v, want a reset", err)
+	}
+	r := w.until("cut", func(r *Result) bool { return r.Faults[0].Hit == 1 })
+	if r.Closed["fault: reset"] != 1 {
+		t.Errorf("closed: %v", r.Closed)
+	}
+}
+
+// A share of the clients is that share, of those who are there and those who come later.
+func TestVictimsAreAShare(t *testing.T) {
+	w := start(t, Config{Key: Key{"query", "client"}, Seed: 7}, server.Config{})
+	for i := range 12 {
+		w.dial(fmt.Sprintf("/?client=%d", i))
+	}
+	if info := w.fault("delay by 1ms at 0s clients 25%"); info.Clients != 3 {
+		t.Errorf("%d of 12 clients hit, want 3", info.Clients)
+	}
+	for i := 12; i < 40; i++ {
+		w.dial(fmt.Sprintf("/?client=%d", i))
+	}
+	hit := func() (names []string) {
+		for _, c := range w.proxy.clientList() {
+			if len(c.Faults) > 0 {
+				names = append(names, c.Name)
+			}
+		}
+		return names
+	}
+	first := hit()
+	if len(first) != 10 {
+		t.Errorf("%d of 40 clients hit, want 10: %v", len(first), first)
+	}
+	w.dial("/?client=0") // a second connection of a client does not change whom it hits
+	if again := hit(); fmt.Sprint(again) != fmt.Sprint(first) {
+		t.Errorf("victims were %v and are %v", first, again)
+	}
+	if r := w.proxy.Result(); r.Clients != 40 || r.Connections.Open != 41 {
+		t.Errorf("%d clients, %d connections, want 40 and 41", r.Clients, r.Connections.Open)
+	}
+}
+
+func TestOneClientByName(t *testing.T) {
+	w := start(t, Config{Key: Key{From: "connection"}}, server.Config{})
+	a, b := w.dial("/"), w.dial("/")
+	w.fault("kill rst at 0s clients c2")
+	b.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, _, err := b.ReadMessage(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("c2 sees %v", err)
+	}
+	w.echoes(a, "c1 lives")
+	f, err := chaos.ParseFault("kill at 0s clients browsers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.proxy.Start(f); err == nil || !strings.Contains(err.Error(), "no group") {
+		t.Errorf("a group: %v", err)
+	}
+	if _, err := w.proxy.Start(chaos.Fault{Kind: chaos.Stall}); err == nil || !strings.Contains(err.Error(), "cannot") {
+		t.Errorf("a stall: %v", err)
+	}
+}
+
+// What the server ends while the path is dead leaves the client behind; the heal tells it.
+func TestLeftBehind(t *testing.T) {
+	w := start(t, Config{}, server.Config{Reap: 150 * time.Millisecond})
+	ws := w.dial("/")
+	w.echoes(ws, "before")
+	w.fault("blackhole at 0s")
+	r := w.until("left behind", func(r *Result) bool { return r.LeftBehind.Now == 1 })
+	if r.Connections.Open != 1 {
+		t.Errorf("%d connections open: the client cannot know yet", r.Connections.Open)
+	}
+	w.proxy.Reset()
+	ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, _, err := ws.ReadMessage(); err == nil {
+		t.Error("the heal did not bring the end")
+	}
+	w.until("told", func(r *Result) bool { return r.LeftBehind.Now == 0 && len(r.Faults) == 0 })
+}
+
+// A path that takes nothing slows the sender down; nothing is lost and memory stays bounded.
+func TestBackPressure(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	target, err := ParseTarget("tcp://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t}
+	w.listen(Config{Target: target})
+	const total = 32 << 20
+	var got int64
+	var reader sync.WaitGroup
+	release := make(chan struct{})
+	reader.Go(func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		<-release
+		got, _ = io.Copy(io.Discard, c)
+	})
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.Write(make([]byte, total))
+		c.Close()
+		sent <- err
+	}()
+	select {
+	case <-sent:
+		t.Fatalf("%d bytes went into a target that reads nothing: there is no back pressure", total)
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(release)
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	reader.Wait()
+	if got != total {
+		t.Errorf("%d of %d bytes arrived", got, total)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	var mu sync.Mutex
+	var warnings []string
+	w := start(t, Config{Connections: 3, Warn: func(s string) { mu.Lock(); defer mu.Unlock(); warnings = append(warnings, s) }}, server.Config{})
+	for range 3 {
+		w.echoes(w.dial("/"), "in")
+	}
+	for range 2 {
+		if ws, _, err := websocket.DefaultDialer.Dial("ws://"+w.addr+"/", nil); err == nil {
+			ws.Close()
+			t.Error("a fourth connection was taken")
+		}
+	}
+	w.until("counted", func(r *Result) bool { return r.Failed[failLimit] == 2 })
+	mu.Lock()
+	defer mu.Unlock()
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "--connections") {
+		t.Errorf("warnings %q, want one with its fix", warnings)
+	}
+}
+
+// Numbers in the engine are used again, clean, whatever faults their last owners had.
+func TestSlotsAreUsedAgain(t *testing.T) {
+	w := start(t, Config{Connections: 4}, server.Config{})
+	w.fault("delay by 1ms at 0s clients c2")
+	for range 40 {
+		ws := w.dial("/")
+		w.echoes(ws, "hello")
+		ws.Close()
+		w.until("gone", func(r *Result) bool { return r.Connections.Open == 0 && len(w.proxy.connections()) == 0 })
+	}
+	if r := w.proxy.Result(); r.Clients != 1 || r.Connections.Opened != 40 {
+		t.Errorf("%d clients, %d opened: one client came back 39 times", r.Clients, r.Connections.Opened)
+	}
+}
+
+func TestTargetDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := ParseTarget("ws://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	w := &world{t: t}
+	w.listen(Config{Target: target})
+	if _, _, err := websocket.DefaultDialer.Dial("ws://"+w.addr+"/", nil); err == nil {
+		t.Fatal("upgraded by a target that is not there")
+	}
+	w.until("counted", func(r *Result) bool { return r.Failed[failRefused] == 1 })
+}
+
+func TestRejected(t *testing.T) {
+	w := start(t, Config{}, server.Config{MaxClients: 1})
+	w.dial("/")
+	_, resp, err := websocket.DefaultDialer.Dial("ws://"+w.addr+"/", nil)
+	if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Fatalf("%v, %v: the target's 503 must pass", resp, err)
+	}
+	w.until("counted", func(r *Result) bool { return r.Failed[failRejected] == 1 })
+}
