@@ -12,7 +12,8 @@
 // by its address, by a header, a query parameter or a cookie of the upgrade request, or by lineage. Lineage is for
 // clients that share an address, as on loopback: a new connection continues the client without a connection that has
 // waited longest among those whose upgrade request looked the same, else it is a new client. While many are away at once
-// the pairs may be wrong, which leaves every sum and so every mean as it is, and blurs percentiles of reconnect delays.
+// the pairs may be wrong, which leaves every sum and so every mean as it is, and blurs percentiles of reconnect delays. One
+// that comes back before the proxy has read its goodbye, within a millisecond or so, is taken for a new one.
 //
 // # Why a record of its own
 //

@@ -167,7 +167,8 @@ func (p *Proxy) happen(x *Fault) {
 	case f.Instant():
 		if f.Mode() == chaos.RST {
 			for _, pr := range pairs {
-				pr.reset() // even one whose client reads nothing
+				p.rec.serverEnds(pr, byReset, p.clock()) // before the client can know and come back
+				pr.reset()                               // even one whose client reads nothing
 			}
 		}
 		p.over(x, again)
