@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/flatline-dev/flatline/internal/calibrate"
+	"github.com/flatline-dev/flatline/internal/sim"
 )
 
 const everyFault = `
@@ -39,7 +40,7 @@ func TestRealLike(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := fit.Simulate(t.Context())
+		again, err := sim.Simulate(t.Context(), fit.Plan, sim.Many{Model: fit.Model})
 		if err != nil {
 			t.Fatal(err)
 		}
