@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flatline-dev/flatline/scenario"
@@ -64,12 +65,38 @@ func (r *Result) evaluate(e scenario.Expect) Outcome {
 			out.Note = fmt.Sprintf("the target was looked at once a second, and what a look over an edge of the window saw may belong to either side: %s to %s",
 				FormatValue(float64(m.Lo), m.Unit), FormatValue(float64(m.Hi), m.Unit))
 		}
+	case r.early() && !final(e, float64(m.Value), ok):
+		out.State, out.Note = Inconclusive, "so far: the run ended before its plan"
 	case ok:
 		out.State = Pass
 	default:
 		out.State = Fail
 	}
 	return out
+}
+
+// growing are the metrics that only grow while a run goes on, whatever their window.
+var growing = []string{"detection.undetected", "detection.count", "detection.max", "false_positives", "storm.peak", "storm.attempts", "storm.failed",
+	"connect.failed", "connect.latency.max", "connect.latency.count", "connect.tcp.max", "connect.tcp.count", "downtime.max", "downtime.count",
+	"heartbeat.sent", "heartbeat.unanswered", "heartbeat.rtt.max", "heartbeat.rtt.count", "reap.max", "reap.count", "zombies.peak",
+	"clients.gave_up", "target.rss", "target.fds", "target.threads", "harness.lag.max"}
+
+// early reports whether the plan was not carried out to its end.
+func (r *Result) early() bool { return r.Status == Interrupted || r.Status == Running }
+
+// final reports whether the outcome of an expectation on a part of a run is that of the whole: the metric only grows,
+// and is over an upper limit or has reached a lower one.
+func final(e scenario.Expect, v float64, ok bool) bool {
+	if !slices.Contains(growing, e.Metric) {
+		return false
+	}
+	switch e.Op {
+	case "<", "<=":
+		return !ok
+	case ">", ">=":
+		return ok
+	}
+	return !ok && v > e.Value
 }
 
 func holds(e scenario.Expect, v Number) bool { return e.Holds(float64(v)) }
@@ -101,7 +128,8 @@ func (r *Result) verdict() Verdict {
 			v.State, v.Exit = Inconclusive, 4
 		}
 	}
-	if n := count[Inconclusive]; n > 0 {
+	if n := count[Inconclusive]; n > 0 && !r.early() { // otherwise that is reason enough
+
 		doubt()
 		reason("%s inconclusive", plural(n, "expectation"))
 	}

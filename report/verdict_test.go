@@ -217,3 +217,36 @@ func TestBaselineEndsBeforeTheFault(t *testing.T) {
 	h.open(14, 0, 1)
 	wants(t, h.end(), "clients.open == 2 during baseline", "clients.min_open == 2 during baseline", "clients.min_open == 0")
 }
+
+// TestSoFar: what an interrupted run has not decided yet is not judged: only what can no longer change is.
+func TestSoFar(t *testing.T) {
+	p := plan(sec(60), []chaos.Fault{{Name: "blackhole", Kind: chaos.Blackhole, At: sec(10), For: sec(20)}}, browsers(4))
+	h := newHistory(t, p)
+	h.open(1, 0, 1, 2, 3)
+	h.began(10, 0)
+	h.dead(16, 0, timeout, 9)
+	h.dead(17, 1, timeout, 9)
+	r := h.r.Snapshot(sec(18), SnapshotOptions{Interrupted: true})
+	for text, want := range map[string]Judgement{
+		"detection.count >= 1":  Pass,         // more can only come
+		"detection.count >= 3":  Inconclusive, // two so far
+		"detection.count < 2":   Fail,
+		"detection.count == 1":  Fail, // two already
+		"detection.count == 2":  Inconclusive,
+		"detection.max < 6.5s":  Fail,
+		"detection.max < 8.1s":  Inconclusive,
+		"false_positives == 0":  Inconclusive,
+		"recovery.lost == 0":    Inconclusive, // they may still come back
+		"clients.open == 4":     Inconclusive,
+		"heartbeat.sent <= 0":   Inconclusive,
+		"detection.p50 < 100ms": Inconclusive,
+	} {
+		e, err := scenario.ParseExpect(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.evaluate(e); got.State != want {
+			t.Errorf("%s: %s (%s), want %s", text, got.State, got.Note, want)
+		}
+	}
+}
