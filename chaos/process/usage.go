@@ -31,8 +31,8 @@ func (p *Process) Usage() (Use, error) {
 	p.mu.Unlock()
 	// Not under the lock: a stall must not wait for it.
 	if len(pids) > 0 {
-		u.Netns = netns(pids)
 		u.Listeners = p.listening.of(pids)
+		u.Netns = netns(pids) // behind them: what a listener dropped, its namespace has counted
 	}
 	return u, nil
 }
