@@ -180,10 +180,7 @@ func loopbackHost(host string) bool {
 func (p *Proxy) status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Status{API: apiVersion, Target: p.config.Target.URL, Running: p.running, Faults: len(p.force)}
-	if p.listener != nil {
-		s.Listen = p.listener.Addr().String()
-	}
+	s := Status{API: apiVersion, Target: p.config.Target.URL, Running: p.running, Faults: len(p.force), Listen: p.listen()}
 	p.rec.mu.Lock()
 	defer p.rec.mu.Unlock()
 	s.Open, s.Elapsed = p.rec.open, p.clock()-p.rec.began

@@ -42,16 +42,16 @@ type Proxy struct {
 	dialer net.Dialer
 	done   chan struct{} // closed by Close
 
-	mu       sync.Mutex // above the engine's locks and the record's
-	faults   []*Fault
-	force    []*Fault // those in force
-	next     int      // occurrence
-	running  bool     // the scenario has been started
-	closed   bool
-	listener net.Listener
-	wg       sync.WaitGroup
-	ids      atomic.Uint64
-	warned   sync.Map
+	mu        sync.Mutex // above the engine's locks and the record's
+	faults    []*Fault
+	force     []*Fault // those in force
+	next      int      // occurrence
+	running   bool     // the scenario has been started
+	closed    bool
+	listening []net.Listener
+	wg        sync.WaitGroup
+	ids       atomic.Uint64
+	warned    sync.Map
 }
 
 // New makes a proxy, or says what is wrong with its configuration.
@@ -83,12 +83,21 @@ func New(c Config) (*Proxy, error) {
 // clock is the proxy's clock: the time since it was made.
 func (p *Proxy) clock() time.Duration { return time.Since(p.start) }
 
-// Serve accepts clients until Close. It returns nil after Close, else why no more can be accepted.
+// listen is where clients are accepted, the first place of several. p is locked.
+func (p *Proxy) listen() string {
+	if len(p.listening) == 0 {
+		return ""
+	}
+	return p.listening[0].Addr().String()
+}
+
+// Serve accepts clients until Close. It returns nil after Close, else why no more can be accepted. It may be called for
+// several listeners.
 func (p *Proxy) Serve(l net.Listener) error {
 	p.wg.Add(1) // so that Close waits for the last one accepted
 	defer p.wg.Done()
 	p.mu.Lock()
-	p.listener = l
+	p.listening = append(p.listening, l)
 	if p.closed {
 		l.Close()
 	}
@@ -223,8 +232,8 @@ func (p *Proxy) Close() error {
 		return nil
 	}
 	p.closed = true
-	if p.listener != nil {
-		p.listener.Close()
+	for _, l := range p.listening {
+		l.Close()
 	}
 	p.stopAll()
 	p.mu.Unlock()

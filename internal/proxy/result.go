@@ -166,11 +166,8 @@ func (r *Result) WriteFile(path string) error {
 
 // Result is what has been measured so far.
 func (p *Proxy) Result() *Result {
-	listen := ""
 	p.mu.Lock()
-	if p.listener != nil {
-		listen = p.listener.Addr().String()
-	}
+	listen := p.listen()
 	p.mu.Unlock()
 	r, now := p.rec, p.clock()
 	r.mu.Lock()
