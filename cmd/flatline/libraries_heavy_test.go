@@ -47,6 +47,7 @@ var installed = sync.OnceValues(func() (string, error) {
 // TestRealLibraryServers runs profiles against the servers that they were made for: each opens, beats at the interval
 // that its server tells, hears its answers and stays.
 func TestRealLibraryServers(t *testing.T) {
+	t.Parallel()
 	dir, err := installed()
 	if err != nil {
 		t.Fatal(err)

@@ -84,43 +84,54 @@ func value(t *testing.T, r *report.Result, metric string) float64 {
 // tries is how often a scenario may run: inconclusive means that the machine was too busy to tell.
 const tries = 3
 
-// quiet are scenarios of 2,000 clients that do little for most of their time: they share the machine.
-var quiet = []string{"never-detects", "one-way-silence", "rolling-drain", "silent-nat", "sleeping-devices"}
+// quiet are scenarios that do little for most of their time, with expectations that a busy moment does not touch: they
+// share the machine.
+var quiet = []string{"crash-restart", "flapping-link", "heartbeat-tuning", "never-detects", "one-way-silence", "rolling-drain", "server-stall",
+	"silent-nat", "sleeping-devices"}
 
-// TestRealScenarios runs every ready scenario; its expectations hold. TestRealLoss runs the one that it leaves out.
+// ready are the scenarios that are quiet, or those that are not, but for loss-sweep: TestRealLoss runs that one.
+func ready(t *testing.T, shared bool) (files []string) {
+	t.Helper()
+	all, err := filepath.Glob("../../scenarios/*.yaml")
+	if err != nil || len(all) < 8 {
+		t.Fatalf("found %d scenarios: %v", len(all), err)
+	}
+	for _, file := range all {
+		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); name != "loss-sweep" && slices.Contains(quiet, name) == shared {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// hold runs a scenario; its expectations hold.
+func hold(t *testing.T, file string) {
+	code := exitInconclusive
+	for i := 0; i < tries && code == exitInconclusive; i++ {
+		var out string
+		_, out, code = command(t, "run", nil, "-q", file)
+		t.Log("\n" + out)
+	}
+	if code != exitPass {
+		t.Errorf("exit code %d, want %d", code, exitPass)
+	}
+}
+
+// TestRealScenarios runs the ready scenarios that need the machine to themselves.
 func TestRealScenarios(t *testing.T) {
-	files, err := filepath.Glob("../../scenarios/*.yaml")
-	if err != nil || len(files) < 8 {
-		t.Fatalf("found %d scenarios: %v", len(files), err)
+	for _, file := range ready(t, false) {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) { hold(t, file) })
 	}
-	hold := func(t *testing.T, file string) {
-		code := exitInconclusive
-		for i := 0; i < tries && code == exitInconclusive; i++ {
-			var out string
-			_, out, code = command(t, "run", nil, "-q", file)
-			t.Log("\n" + out)
-		}
-		if code != exitPass {
-			t.Errorf("exit code %d, want %d", code, exitPass)
-		}
+}
+
+// TestRealQuietScenarios runs the others, beside other tests that do not.
+func TestRealQuietScenarios(t *testing.T) {
+	for _, file := range ready(t, true) {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			t.Parallel()
+			hold(t, file)
+		})
 	}
-	var together []string
-	for _, file := range files {
-		switch name := strings.TrimSuffix(filepath.Base(file), ".yaml"); {
-		case slices.Contains(quiet, name):
-			together = append(together, file)
-		case name != "loss-sweep":
-			t.Run(name, func(t *testing.T) { hold(t, file) })
-		}
-	}
-	t.Run("together", func(t *testing.T) {
-		for _, file := range together {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
-				t.Parallel()
-				hold(t, file)
-			})
-		}
-	})
 }
 
 // writeScenario keeps a scenario of the test in a file.
