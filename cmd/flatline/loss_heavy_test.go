@@ -60,13 +60,25 @@ func TestRealLoss(t *testing.T) {
 	}
 	const file = "../../scenarios/loss-sweep.yaml"
 	inside := []string{"unshare", "--net", "sh", "-c", `ip link set lo up && exec "$@"`, "sh"}
-	packet, out, code := command(t, "run", nil, "-q", "--engine", "packet", file)
-	if code != exitPass && code != exitInconclusive {
-		t.Errorf("packet: exit %d\n%s", code, out)
-	}
-	kernel, out, code := command(t, "run", inside, "-q", "--engine", "kernel", file)
-	if code != exitPass && code != exitInconclusive {
-		t.Errorf("kernel: exit %d\n%s", code, out)
+	var packet, kernel *report.Result
+	t.Run("runs", func(t *testing.T) { // ends when both have
+		for _, e := range []struct {
+			name   string
+			prefix []string
+			into   **report.Result
+		}{{"packet", nil, &packet}, {"kernel", inside, &kernel}} {
+			t.Run(e.name, func(t *testing.T) {
+				t.Parallel()
+				r, out, code := command(t, "run", e.prefix, "-q", "--engine", e.name, file)
+				if code != exitPass && code != exitInconclusive {
+					t.Errorf("exit %d\n%s", code, out)
+				}
+				*e.into = r
+			})
+		}
+	})
+	if packet == nil || kernel == nil {
+		t.FailNow() // they said why
 	}
 	var table strings.Builder
 	fmt.Fprintf(&table, "| loss each way | engine | round trips of 200 ms or more | round trip p50 | p99 | p99.9 | false positives per client-hour | detection p99 |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
