@@ -1,3 +1,7 @@
+//go:build !race
+
+// Simulations whose code is raced elsewhere: the race detector would take minutes and find nothing.
+
 package calibrate
 
 import (

@@ -92,7 +92,7 @@ func randomModel(r *rand.Rand, coupled bool) sim.Model {
 // other in the order of time.
 func TestOrderOfClientsDoesNotMatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
-	for n := range 40 {
+	for n := range 24 {
 		text := randomScenario(r, 40, n%2 == 0)
 		m := randomModel(r, n%2 == 0)
 		p := plan(t, text)
@@ -118,7 +118,7 @@ type oneByOne struct{ report.Sink }
 // byte for byte, and also where beats are told one by one.
 func TestAnyNumberOfWorkers(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
-	for n := range 6 {
+	for n := range 4 {
 		text := randomScenario(r, 60, n%3 == 0)
 		m := randomModel(r, n%3 == 0)
 		p := plan(t, text)
