@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,10 +58,11 @@ func TestAgreement(t *testing.T) {
 
 func render(t *testing.T, form string, r *Result) []byte {
 	t.Helper()
-	f, ok := LookupRenderer(form)
-	if !ok {
+	i := slices.IndexFunc(Renderers, func(f Renderer) bool { return f.Name == form })
+	if i < 0 {
 		t.Fatalf("no form is called %q", form)
 	}
+	f := Renderers[i]
 	var b, again bytes.Buffer
 	for _, w := range []*bytes.Buffer{&b, &again} {
 		if err := f.Write(w, r, TextOptions{}); err != nil {

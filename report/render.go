@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -33,15 +32,6 @@ var Renderers = []Renderer{
 // plainly is for forms that look the same everywhere.
 func plainly(write func(io.Writer, *Result) error) func(io.Writer, *Result, TextOptions) error {
 	return func(w io.Writer, r *Result, _ TextOptions) error { return write(w, r) }
-}
-
-// LookupRenderer finds a form by its name.
-func LookupRenderer(name string) (Renderer, bool) {
-	i := slices.IndexFunc(Renderers, func(f Renderer) bool { return f.Name == name })
-	if i < 0 {
-		return Renderer{}, false
-	}
-	return Renderers[i], true
 }
 
 // WriteFile writes the report to a file, which appears whole or not at all. What is there already and is no regular

@@ -97,7 +97,7 @@ func TestStorms(t *testing.T) {
 	// 100 clients of whom 80 may be there: who has lost the race tries again for ever.
 	r = simulated(t, fmt.Sprintf(storming, 100))
 	p, err = NewProbe(r, 100, Machine{Cores: 2})
-	if err != nil || p.Verdict != Fail || !p.strained(Refusal) {
+	if err != nil || p.Verdict != Fail || !slices.ContainsFunc(p.Strained, func(s Strain) bool { return s.Resource == Refusal }) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	for n, want := range map[int64]string{1: "1 connection attempt", 2: "2 connection attempts"} {

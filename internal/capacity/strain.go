@@ -127,11 +127,6 @@ func firstDrop(r *report.Result) time.Duration {
 	return -1
 }
 
-// strained reports whether the resource was used up.
-func (p *Probe) strained(what Resource) bool {
-	return slices.ContainsFunc(p.Strained, func(s Strain) bool { return s.Resource == what })
-}
-
 func count(n int64) string { return report.FormatValue(float64(n), scenario.Count) }
 
 func size(n float64) string { return report.FormatValue(n, scenario.Bytes) }
