@@ -84,11 +84,14 @@ func TestUsageOverflow(t *testing.T) {
 		t.Fatalf("%+v, %v", after, err)
 	}
 	l := after.Listeners[0]
-	if l.Addr != addr || l.Queue != smallBacklog+1 || l.Drops < 1 {
+	// The kernel takes one more than the limit (it compares with >), and a few more where handshakes end on several
+	// processors between its look at the queue and its push.
+	if l.Addr != addr || l.Queue <= smallBacklog || l.Queue >= clients || l.Drops < 1 {
 		t.Errorf("after %d connects: %+v", clients, l)
 	}
 	n, was := after.Netns, before.Netns
-	if n.Overflows <= was.Overflows || n.Drops-was.Drops < n.Overflows-was.Overflows || n.Drops-was.Drops < uint64(l.Drops) {
+	// The listener's own count may be the higher one: it has what the socket discarded without a word to the namespace.
+	if n.Overflows <= was.Overflows || n.Drops-was.Drops < n.Overflows-was.Overflows {
 		t.Errorf("in the namespace: %+v, before %+v; dropped at the listener itself: %d", n, was, l.Drops)
 	}
 }
