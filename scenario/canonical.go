@@ -93,6 +93,10 @@ func tuningOf(c *heartbeat.Config) Tuning {
 	for _, s := range c.Opening.Steps {
 		t.Opening.Steps = append(t.Opening.Steps, TuningStep{Send: messageOf(s.Send), Await: patternOf(s.Await)})
 	}
+	for i := range c.Replies {
+		r := &c.Replies[i]
+		t.Replies = append(t.Replies, TuningReply{To: patternOf(&r.To), With: messageOf(&r.With)})
+	}
 	if re.Kind == heartbeat.List {
 		for _, d := range re.Delays {
 			t.Reconnect.Delays = append(t.Reconnect.Delays, Duration(d))

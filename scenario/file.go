@@ -75,6 +75,7 @@ type Tuning struct {
 	Opening   *TuningOpening   `yaml:"opening" doc:"What must happen before a connection counts as open."`
 	Close     *TuningClose     `yaml:"close" doc:"What the client does with a connection that it has declared dead."`
 	Reconnect *TuningReconnect `yaml:"reconnect" doc:"The reconnect policy."`
+	Replies   []TuningReply    `yaml:"replies" doc:"What the client answers to other messages of the server, once the connection is open; the first that fits." default:"nothing"`
 	Notice    *Pattern         `yaml:"notice" doc:"The server's goodbye: the client then leaves by itself." default:"none"`
 }
 
@@ -102,6 +103,12 @@ type TuningOpening struct {
 type TuningStep struct {
 	Send  *Message `yaml:"send" doc:"Message to send."`
 	Await *Pattern `yaml:"await" doc:"Message to wait for, after sending."`
+}
+
+// TuningReply is what a [Tuning] answers to a message that is no beat.
+type TuningReply struct {
+	To   *Pattern `yaml:"to" required:"true" hint:"replies: [{to: PING, with: PONG}]" doc:"The server's message."`
+	With *Message `yaml:"with" required:"true" hint:"replies: [{to: PING, with: PONG}]" doc:"The answer."`
 }
 
 // TuningClose is how a [Tuning] leaves a dead connection.

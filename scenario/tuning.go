@@ -135,6 +135,13 @@ func (t *Tuning) config() heartbeat.Config {
 	for _, c := range re.StopCodes {
 		cfg.Reconnect.StopCodes = append(cfg.Reconnect.StopCodes, heartbeat.CodeRange(c))
 	}
+	for _, r := range t.Replies {
+		rule := heartbeat.ReplyRule{To: r.To.pattern()}
+		if r.With != nil { // else it is reported as missing
+			rule.With = *r.With.message()
+		}
+		cfg.Replies = append(cfg.Replies, rule)
+	}
 	if t.Notice != nil {
 		p := t.Notice.pattern()
 		cfg.Notice = &p

@@ -108,6 +108,9 @@ func (c *checker) refs(path string, cfg *heartbeat.Config) {
 	}
 	elsewhere("beat.answer", nil, b.Answer)
 	elsewhere("notice", cfg.Notice, nil)
+	for i := range cfg.Replies {
+		elsewhere("replies["+strconv.Itoa(i)+"]", &cfg.Replies[i].To, &cfg.Replies[i].With)
+	}
 	for i := range cfg.Opening.Steps {
 		s := &cfg.Opening.Steps[i]
 		key := "opening.steps[" + strconv.Itoa(i) + "]"

@@ -92,7 +92,23 @@ func (m *Machine) received(now time.Duration, in Input, out []Output) []Output {
 	if b.By != Client && match && b.Answer != nil {
 		out = append(out, Output{Kind: Send, Epoch: m.epoch, Frame: b.Answer.Frame, Payload: b.Answer.Payload, Beat: true, Due: now})
 	}
+	if r := c.reply(&in); r != nil {
+		out = append(out, Output{Kind: Send, Epoch: m.epoch, Frame: r.With.Frame, Payload: r.With.Payload, Due: now})
+	}
 	return out
+}
+
+// reply finds what the client says to the frame; nil: nothing.
+func (c *Config) reply(in *Input) *ReplyRule {
+	if in.Frame > Binary { // control frames answer themselves
+		return nil
+	}
+	for i := range c.Replies {
+		if r := &c.Replies[i]; r.To.Match(in.Data) {
+			return r
+		}
+	}
+	return nil
 }
 
 // isBeat tells whether the frame is the server's half of the heartbeat.

@@ -82,6 +82,12 @@ type Step struct {
 	Await *Pattern
 }
 
+// ReplyRule is what the client answers to a text or binary message of the server.
+type ReplyRule struct {
+	To   Pattern
+	With Message
+}
+
 // Close is what the client does with a connection that it has declared dead.
 type Close struct {
 	Frame bool          // send a close frame; false: abandon the socket at once
@@ -173,6 +179,9 @@ type Config struct {
 	Opening   Opening
 	Close     Close
 	Reconnect Reconnect
+	// Replies are what the client says to messages of the server beside its heartbeat, on an open connection; the first that
+	// fits. A reply is no beat: nobody times it.
+	Replies []ReplyRule
 	// Notice recognises the server's goodbye. The client then leaves by itself, with cause Notice. nil: none.
 	Notice *Pattern
 }

@@ -16,6 +16,7 @@ import (
 //	step send=text:hello await=exact:welcome
 //	close frame code=1000 wait=2s
 //	reconnect fixed delay=4s lock
+//	reply exact:PING=text:PONG
 //	notice exact:bye
 func parseConfig(text string) (*Config, error) {
 	c := &Config{}
@@ -175,6 +176,17 @@ func setConfig(c *Config, section, key, val string) (err error) {
 	case "reconnect lock":
 		r.Lock = true
 	default:
+		if section == "reply" {
+			to, err := parsePattern(key)
+			if err != nil {
+				return err
+			}
+			with, err := parseMessage(val)
+			if err == nil {
+				c.Replies = append(c.Replies, ReplyRule{*to, *with})
+			}
+			return err
+		}
 		if section != "notice" {
 			return fmt.Errorf("unknown word")
 		}

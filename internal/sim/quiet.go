@@ -11,7 +11,7 @@ import (
 func (w *world) answers(i int) bool {
 	cfg := &w.plan.Groups[i].Config
 	b := &cfg.Beat
-	if b.By != heartbeat.Client || b.Jitter != 0 || !w.net.plain || w.works {
+	if b.By != heartbeat.Client || b.Jitter != 0 || len(cfg.Replies) > 0 || !w.net.plain || w.works {
 		return false
 	}
 	if b.Frame == heartbeat.Ping {
