@@ -28,7 +28,7 @@ var installed = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range []string{"servers.mjs", "client.mjs"} {
+	for _, name := range []string{"servers.mjs", "realservers.mjs", "client.mjs"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "libraries", name))
 		if err != nil {
 			return "", err
