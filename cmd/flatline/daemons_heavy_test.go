@@ -17,12 +17,13 @@ import (
 	"time"
 )
 
-// nextPort is below the ports that the kernel gives to connections, of which the tests beside this one have thousands.
+// nextPort is below the ports that the kernel gives to connections, of which the tests beside this one have thousands. Processes
+// with neighbouring numbers begin far from each other.
 var nextPort atomic.Int32
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	nextPort.CompareAndSwap(0, int32(20000+os.Getpid()%5000))
+	nextPort.CompareAndSwap(0, int32(20000+os.Getpid()*61%11000))
 	for range 1000 {
 		port := int(nextPort.Add(1))
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {

@@ -20,7 +20,8 @@ import (
 // libraries are the real ones that the profiles were read in.
 var libraries = []string{"ws@8.23.0", "socket.io@4.8.4", "socket.io-client@4.8.4", "phoenix@1.8.16", "mqtt@5.16.0", "aedes@1.2.0", "centrifuge@5.8.0",
 	"pusher-js@8.6.0", "@rails/actioncable@8.1.400", "graphql-ws@6.4.2", "graphql@16.15.0", "@stomp/stompjs@7.5.0",
-	"@microsoft/signalr@10.0.11", "nats.ws@1.30.3", "socketcluster-client@20.0.2"}
+	"@microsoft/signalr@10.0.11", "nats.ws@1.30.3", "socketcluster-client@20.0.2",
+	"sockette@2.0.6", "websocket-heartbeat-js@1.1.3", "reconnecting-websocket@4.4.0", "partysocket@1.3.0"}
 
 // installed is a directory with the libraries and the scripts of testdata/libraries.
 var installed = sync.OnceValues(func() (string, error) {
@@ -28,7 +29,7 @@ var installed = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range []string{"servers.mjs", "realservers.mjs", "client.mjs"} {
+	for _, name := range []string{"servers.mjs", "realservers.mjs", "client.mjs", "learners.mjs"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "libraries", name))
 		if err != nil {
 			return "", err

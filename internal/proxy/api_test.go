@@ -197,6 +197,9 @@ func compare(t *testing.T, doc *openAPI, at string, s schema, v reflect.Type) {
 		want = "string"
 	case v == reflect.TypeOf(json.RawMessage(nil)):
 		want = "object"
+	case v.Kind() == reflect.Pointer: // may be left out
+		compare(t, doc, at, s, v.Elem())
+		return
 	case v.Kind() == reflect.Bool:
 		want = "boolean"
 	case v.Kind() == reflect.Float64:

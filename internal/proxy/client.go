@@ -26,6 +26,7 @@ type client struct {
 	holding int           // connections that it has and has not given up
 	goneAt  time.Duration // when it gave up the last of them, or the last attempt failed
 	stage   int           // attempts since it had a connection
+	silent  bool          // it gave up the last of them because nothing came any more
 
 	attempts, opened, failed int64
 

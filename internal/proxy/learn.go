@@ -21,11 +21,11 @@ type silences struct {
 	longest   time.Duration
 }
 
-// learn notes how the client of h gave up.
-func (s *silences) learn(h *hit, how string, now time.Duration) {
+// learn notes how the client of h gave up, if it was a silence that it gave up in.
+func (s *silences) learn(h *hit, how string, now time.Duration) bool {
 	f, p := &h.e.fault, h.pair
 	if f.Kind != chaos.Blackhole && !(f.Kind == chaos.IdleCut && f.Mode() == chaos.Silent) || f.Direction == chaos.Up {
-		return
+		return false
 	}
 	if s.unmet == nil {
 		s.unmet, s.sinceBeat, s.quiet = map[int64]int{}, &report.Hist{}, &report.Hist{}
@@ -41,6 +41,19 @@ func (s *silences) learn(h *hit, how string, now time.Duration) {
 	if last := p.flow[down].last.Load(); last > 0 {
 		s.quiet.Record(now - time.Duration(last))
 	}
+	return true
+}
+
+// goesOn reports whether clients beat on in a silence: what looks like the answer to the server's beats, because both sides
+// count from the opening, is a beat of their own. An answer leaves once at most after the last message.
+func (s *silences) goesOn() bool {
+	more := 0
+	for beats, n := range s.unmet {
+		if beats > 1 {
+			more += n
+		}
+	}
+	return 2*more > s.noticed && s.noticed > 0
 }
 
 // kept notes a client that showed no sign during a silence.
@@ -70,9 +83,12 @@ type Inference struct {
 	Opening  time.Duration `json:"opening_ns,omitempty"`  // how long an attempt may hang
 	Kind     string        `json:"reconnect"`             // never, fixed, list or exponential
 	Delays   []Delay       `json:"delays,omitempty"`      // the first ones
-	Factor   float64       `json:"factor,omitempty"`
-	Jitter   string        `json:"jitter,omitempty"` // none, full, equal or ratio
-	Ratio    float64       `json:"jitter_ratio,omitempty"`
+	// AfterSilence is the first delay of those who gave a silent connection up, where others show the policy; what they waited
+	// for a close that never came is in it.
+	AfterSilence *Delay  `json:"delay_after_silence,omitempty"`
+	Factor       float64 `json:"factor,omitempty"`
+	Jitter       string  `json:"jitter,omitempty"` // none, full, equal or ratio
+	Ratio        float64 `json:"jitter_ratio,omitempty"`
 }
 
 // Delay is a reconnect delay as measured.
@@ -109,7 +125,7 @@ func (r *record) infer() Inference {
 	switch {
 	case mine != nil && theirs != nil && mine.op != opPong && answers(theirs, mine):
 		in.By = "client"
-	case mine != nil && theirs != nil && (mine.op == opPong || answers(mine, theirs)):
+	case mine != nil && theirs != nil && (mine.op == opPong || answers(mine, theirs) && !r.silences.goesOn()):
 		in.By, mine = "server", theirs
 	case mine != nil && theirs != nil:
 		in.By = "both"
@@ -137,13 +153,18 @@ func (r *record) loudest(dir int) *beatClass {
 	return best
 }
 
-// answers reports whether a is what comes back for b: at the same interval, and sooner behind b than b behind a.
+// answers reports whether a is what comes back for b: at the same interval, sooner behind b than b behind a, and behind
+// nearly every b at nearly the same distance. Two sides that both beat lie anywhere to each other, another place in each
+// connection.
 func answers(a, b *beatClass) bool {
 	if a.op == opPong {
 		return true
 	}
 	ga, gb := a.gaps.Quantile(0.5), b.gaps.Quantile(0.5)
 	if (ga-gb).Abs() > max(ga, gb)/5 || a.lag.N() == 0 {
+		return false
+	}
+	if a.lag.Quantile(0.9)-a.lag.Quantile(0.1) > ga/4 {
 		return false
 	}
 	return b.lag.N() == 0 || a.lag.Quantile(0.5) <= b.lag.Quantile(0.5)
@@ -218,12 +239,23 @@ const (
 	fixedLeast = 50 * time.Millisecond
 )
 
+// alike reports whether two delays can be one setting.
+func alike(a, b time.Duration) bool {
+	return (a - b).Abs() <= max(time.Duration(2*fixedShare*float64(max(a, b))), fixedLeast)
+}
+
 func (in *Inference) reconnect(r *record) {
-	for _, h := range r.delays {
+	quantiles := func(h *report.Hist) Delay { return Delay{h.N(), h.Quantile(0.05), h.Quantile(0.5), h.Quantile(0.95)} }
+	for i, h := range r.delays {
+		if i == 0 && r.afterSilence.N() > 0 && r.afterLoss.N() > 0 {
+			h = r.afterLoss
+			d := quantiles(r.afterSilence)
+			in.AfterSilence = &d
+		}
 		if h.N() == 0 {
 			break
 		}
-		in.Delays = append(in.Delays, Delay{h.N(), h.Quantile(0.05), h.Quantile(0.5), h.Quantile(0.95)})
+		in.Delays = append(in.Delays, quantiles(h))
 	}
 	if n := r.gaveUp; n.N() > 0 {
 		in.Opening = near(n.Quantile(0.5))
@@ -233,9 +265,6 @@ func (in *Inference) reconnect(r *record) {
 	}
 	first := in.Delays[0]
 	in.Kind, in.Jitter = "fixed", "none"
-	alike := func(a, b time.Duration) bool {
-		return (a - b).Abs() <= max(time.Duration(2*fixedShare*float64(max(a, b))), fixedLeast)
-	}
 	if n := len(in.Delays); n > 1 && !alike(first.P50, in.Delays[1].P50) {
 		in.Kind = "list"
 		f1 := float64(in.Delays[1].P50) / float64(max(first.P50, 1))

@@ -114,6 +114,14 @@ func (in *Inference) reconnectLines(b *strings.Builder, line func(int, string, s
 	default:
 		line(3, "delay", setting(first), "")
 	}
+	if a := in.AfterSilence; a != nil && !alike(a.P50, in.Delays[0].P50) {
+		why := fmt.Sprintf("%s (%s to %s, n %d)", report.FormatDuration(a.P50), report.FormatDuration(a.P5), report.FormatDuration(a.P95), a.N)
+		if a.P50 < in.Delays[0].P50 {
+			line(3, "after_timeout", setting(near(a.P50)), "after a silence: "+why)
+		} else { // more than the policy's: it waited for something first
+			b.WriteString("      # after a silence the first attempt came " + why + " later: with the wait for a close, see close.wait\n")
+		}
+	}
 	if in.Jitter != "" && in.Jitter != "none" {
 		line(3, "jitter", in.Jitter, "")
 		if in.Jitter == "ratio" {

@@ -52,15 +52,17 @@ type record struct {
 	handshake                *report.Hist
 	gaps                     [2]*report.Hist
 	delays                   [delayStages]*report.Hist
-	gaveUp                   *report.Hist
-	silences                 silences
-	attempts                 []int32 // by bucket
-	open, openPeak           int
-	zombies, zombiesPeak     int
-	reaped, letGo            *report.Hist
-	behind, behindPeak       int
-	bytes                    [2]int64 // of connections that are gone
-	messages                 [2]int64
+	// afterSilence and afterLoss are the first delays apart: of clients that gave a silent connection up, and of the others.
+	afterSilence, afterLoss *report.Hist
+	gaveUp                  *report.Hist
+	silences                silences
+	attempts                []int32 // by bucket
+	open, openPeak          int
+	zombies, zombiesPeak    int
+	reaped, letGo           *report.Hist
+	behind, behindPeak      int
+	bytes                   [2]int64 // of connections that are gone
+	messages                [2]int64
 }
 
 func newRecord(slots int) *record {
@@ -79,6 +81,7 @@ func (r *record) forget() {
 	r.handshake, r.gaveUp, r.reaped, r.letGo = &report.Hist{}, &report.Hist{}, &report.Hist{}, &report.Hist{}
 	r.gaps = [2]*report.Hist{{}, {}}
 	r.delays = [delayStages]*report.Hist{{}, {}, {}}
+	r.afterSilence, r.afterLoss = &report.Hist{}, &report.Hist{}
 	r.silences = silences{}
 	r.attempts = nil
 	r.openPeak, r.zombiesPeak, r.behindPeak = r.open, r.zombies, r.behind
@@ -119,8 +122,16 @@ func (r *record) attempted(p *pair) {
 	}
 	if c.away() && c.goneAt > 0 && c.stage < delayStages && at >= c.goneAt {
 		r.delays[c.stage].Record(at - c.goneAt)
+		switch {
+		case c.stage > 0:
+		case c.silent:
+			r.afterSilence.Record(at - c.goneAt)
+		default:
+			r.afterLoss.Record(at - c.goneAt)
+		}
 	}
 	c.stage++
+	c.silent = false
 	c.arrive(p)
 }
 
@@ -197,7 +208,7 @@ func (r *record) clientEnded(p *pair, how string, now time.Duration) {
 	}
 	for _, h := range p.hits {
 		if h.open() {
-			r.silences.learn(h, how, now)
+			p.client.silent = r.silences.learn(h, how, now) || p.client.silent
 			r.notice(h, how, now)
 		}
 	}
