@@ -128,10 +128,15 @@ func (want *learner) serve(t *testing.T, flatline string) string {
 	if want.dialect == realSocketIO {
 		return fmt.Sprintf("127.0.0.1:%d", nodeServers(t, "quick")["socket.io"])
 	}
-	serve := exec.Command(flatline, "serve", "--until-eof")
-	if want.dialect != "" {
-		serve.Args = append(serve.Args, "--dialect", want.dialect)
+	if want.dialect == "" {
+		return embedded(t, flatline)
 	}
+	return embedded(t, flatline, "--dialect", want.dialect)
+}
+
+// embedded runs flatline serve until the test ends and returns its address.
+func embedded(t *testing.T, flatline string, args ...string) string {
+	serve := exec.Command(flatline, append([]string{"serve", "--until-eof"}, args...)...)
 	stdin, err := serve.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -190,5 +195,45 @@ func (want *learner) check(t *testing.T, in *proxy.Inference) {
 	}
 	for i, d := range want.delays {
 		within(fmt.Sprintf("the profile's delay %d", i+1), c.Reconnect.Next(i, c.Reconnect.Delay, func() float64 { return 0 }), d)
+	}
+}
+
+// TestRealProxyHolds: 8,000 clients through the proxy, none of whom is lost or late. Each takes two descriptors of the proxy's.
+func TestRealProxyHolds(t *testing.T) {
+	flatline, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	cmd := exec.Command(flatline, "proxy", "-q", "--listen", front, "--target", "ws://"+embedded(t, flatline), "--api", "none", "--connections", "8000")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // where the test ended too early
+	file := writeScenario(t, fmt.Sprintf(`
+name: proxy-holds
+target: {url: "ws://%s"}
+clients: [{count: 8000, ramp: 9s, profile: heartcheck}]
+duration: 21s
+expect: [clients.open == 8000, clients.never_opened == 0, connect.failed == 0, false_positives == 0]
+`, front))
+	code := exitInconclusive
+	for i := 0; i < tries && code == exitInconclusive; i++ {
+		var said string
+		_, said, code = command(t, "run", nil, "-q", file)
+		t.Log("\n" + said)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // 130: it was interrupted
+	t.Log("\n" + out.String())
+	if code != exitPass {
+		t.Errorf("exit code %d, want %d", code, exitPass)
+	}
+	if !strings.Contains(out.String(), "8,000 at most") {
+		t.Error("the proxy never had 8,000 connections")
 	}
 }
