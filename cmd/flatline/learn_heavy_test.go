@@ -36,16 +36,16 @@ const realSocketIO = "real socket.io"
 var learners = map[string]learner{
 	"socket.io with its server": {realSocketIO, "server", 2, 1.5, 1, [3]float64{1, 2, 4}},
 	"socket.io":                 {"socket.io interval=1s timeout=2s", "server", 1, 2, 1, [3]float64{1, 2, 4}},
-	"phoenix":                   {"phoenix", "client", 1, 1, 1, [3]float64{0.6, 1.2, 2.4}},
+	"phoenix":                   {"phoenix", "client", 1, 1, 1, [3]float64{1, 2, 4}},
 	"mqtt":                      {"mqtt", "client", 2, 1, 1, [3]float64{1.4, 1.4, 1.4}}, // the 2nd half of a keep-alive sends, the 3rd gives up
 	"centrifuge":                {"centrifuge interval=1s timeout=1500ms", "server", 1, 1.5, 1, [3]float64{1.2, 1.2, 1.2}},
-	"partysocket":               {"", "nobody", 0, 0, 0, [3]float64{0.9, 1.8, 3.6}},
-	"graphql-ws":                {"graphql-ws", "client", 1, 0, 0, [3]float64{0.8, 1.6, 3.2}},
+	"partysocket":               {"", "nobody", 0, 0, 0, [3]float64{1, 2, 4}},
+	"graphql-ws":                {"graphql-ws", "client", 1, 0, 0, [3]float64{1, 2, 4}},
 	// SignalR's client arms its ping as a message arrives, so that from outside it is an answer; 2.5 s of silence.
-	"signalr":                {"signalr interval=1s", "server", 1, 1.5, 1, [3]float64{0.6, 1.2, 2.4}},
+	"signalr":                {"signalr interval=1s", "server", 1, 1.5, 1, [3]float64{1, 2, 4}},
 	"sockette":               {"", "nobody", 0, 0, 0, [3]float64{1.6, 1.6, 1.6}},
 	"websocket-heartbeat-js": {"", "client", 1, 1.5, 1, [3]float64{1.8, 1.8, 1.8}},
-	"reconnecting-websocket": {"", "nobody", 0, 0, 0, [3]float64{0.8, 1.6, 3.2}},
+	"reconnecting-websocket": {"", "nobody", 0, 0, 0, [3]float64{1, 2, 4}},
 }
 
 const learnChaos = `
@@ -75,52 +75,60 @@ func TestRealLearn(t *testing.T) {
 		t.Run(library, func(t *testing.T) {
 			t.Parallel()
 			time.Sleep(time.Duration(started.Add(1)) * time.Second) // not everybody's reset in the same instant
-			target := want.serve(t, flatline)
-			front := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-			result := filepath.Join(t.TempDir(), "proxy.json")
-			cmd := exec.Command(flatline, "proxy", "-q", "--listen", front, "--target", "ws://"+target, "--api", "none", "--client-key", "query:learner",
-				"--learn", "--duration", "50s", "-o", result, writeScenario(t, learnChaos))
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second) // a client that came too early would wait by its policy, in the quiet time
-			name, _, _ := strings.Cut(library, " with ")
-			node := exec.Command("node", "learners.mjs", name, front)
-			node.Dir = dir
-			clients, err := node.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := node.Start(); err != nil {
-				t.Fatal(err)
-			}
-			err = cmd.Wait()
-			clients.Close()
-			_ = node.Wait()
-			t.Log("\n" + out.String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := os.ReadFile(result)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var r proxy.Result
-			if err := json.Unmarshal(text, &r); err != nil {
-				t.Fatal(err)
-			}
-			want.check(t, &r.Learned)
-			if b := r.Faults[0]; want.timeout > 0 {
-				// Beats are answered: a silence is noticed between the timeout and one interval later, up to the timers of Node.
-				lo, hi := want.timeout, want.interval+want.timeout
-				if b.Detection.N() != 20 || b.Detection.Min().Seconds() < lo-0.1 || b.Detection.Max().Seconds() > hi+1 {
-					t.Errorf("%d noticed the blackhole within [%v, %v], want 20 within (%v s, %v s]", b.Detection.N(), b.Detection.Min(), b.Detection.Max(), lo, hi)
+			// A busy machine adds to what is measured, and who runs beside this test is not known.
+			var wrong []string
+			for i := 0; i < tries && (i == 0 || wrong != nil); i++ {
+				r, out := want.learn(t, flatline, dir, library)
+				t.Log("\n" + out)
+				if wrong = want.check(t, r); wrong != nil {
+					t.Logf("try %d:\n%s", i+1, strings.Join(wrong, "\n"))
 				}
+			}
+			for _, w := range wrong {
+				t.Error(w)
 			}
 		})
 	}
+}
+
+// learn lets the library meet the proxy for 50 s.
+func (want *learner) learn(t *testing.T, flatline, dir, library string) (*proxy.Result, string) {
+	target := want.serve(t, flatline)
+	front := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	result := filepath.Join(t.TempDir(), "proxy.json")
+	cmd := exec.Command(flatline, "proxy", "-q", "--listen", front, "--target", "ws://"+target, "--api", "none", "--client-key", "query:learner",
+		"--learn", "--duration", "50s", "-o", result, writeScenario(t, learnChaos))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // a client that came too early would wait by its policy, in the quiet time
+	name, _, _ := strings.Cut(library, " with ")
+	node := exec.Command("node", "learners.mjs", name, front)
+	node.Dir = dir
+	clients, err := node.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	clients.Close()
+	_ = node.Wait()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	text, err := os.ReadFile(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r proxy.Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	return &r, out.String()
 }
 
 // serve starts the server that the library meets and returns its address.
@@ -160,22 +168,25 @@ func embedded(t *testing.T, flatline string, args ...string) string {
 	return info.Addr
 }
 
-func (want *learner) check(t *testing.T, in *proxy.Inference) {
+// check says what was not learned as it is.
+func (want *learner) check(t *testing.T, r *proxy.Result) (wrong []string) {
+	in := &r.Learned
+	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	within := func(what string, got time.Duration, seconds float64) {
-		t.Helper()
 		if math.Abs(got.Seconds()-seconds) > 0.05*seconds {
-			t.Errorf("learned %s %v, want %v s within 5 %%", what, got, seconds)
+			bad("learned %s %v, want %v s within 5 %%", what, got, seconds)
 		}
 	}
-	if in.By != want.by || in.Misses != want.misses {
-		t.Errorf("learned that %s beats and %d misses, want %s and %d", in.By, in.Misses, want.by, want.misses)
+	if in.By != want.by || in.Misses != want.misses || in.Jitter != "none" {
+		bad("learned that %s beats, %d misses and jitter %s, want %s, %d and none", in.By, in.Misses, in.Jitter, want.by, want.misses)
 	}
 	within("interval", in.Interval, want.interval)
 	within("timeout", in.Timeout, want.timeout)
 	if len(in.Delays) != len(want.delays) {
-		t.Fatalf("learned %d delays, want %d", len(in.Delays), len(want.delays))
+		bad("learned %d delays, want %d", len(in.Delays), len(want.delays))
+		return wrong
 	}
-	for i, d := range in.Delays { // twenty processes' timers on two cores only add to a delay that has no jitter
+	for i, d := range in.Delays { // the timers of twenty clients on a busy machine only add to a delay that has no jitter
 		within(fmt.Sprintf("delay %d", i+1), d.P5, want.delays[i])
 	}
 	// And the profile that is printed is a client that has them.
@@ -190,12 +201,16 @@ func (want *learner) check(t *testing.T, in *proxy.Inference) {
 	c := &plan.Groups[0].Config
 	within("the profile's interval", c.Beat.Interval, want.interval)
 	within("the profile's timeout", c.Timeout, want.timeout)
-	if in.Jitter != "none" {
-		t.Errorf("learned jitter %s, and the library has none", in.Jitter)
-	}
 	for i, d := range want.delays {
 		within(fmt.Sprintf("the profile's delay %d", i+1), c.Reconnect.Next(i, c.Reconnect.Delay, func() float64 { return 0 }), d)
 	}
+	// Beats are answered: a silence is noticed between the timeout and one interval later, up to the timers of Node.
+	if d := r.Faults[0].Detection; want.timeout > 0 {
+		if lo, hi := want.timeout, want.interval+want.timeout; d.N() != 20 || d.Min().Seconds() < lo-0.1 || d.Max().Seconds() > hi+1 {
+			bad("%d noticed the blackhole within [%v, %v], want 20 within (%v s, %v s]", d.N(), d.Min(), d.Max(), lo, hi)
+		}
+	}
+	return wrong
 }
 
 // TestRealProxyHolds: 8,000 clients through the proxy, none of whom is lost or late. Each takes two descriptors of the proxy's.

@@ -20,7 +20,7 @@ const libraries = {
     })
   },
   phoenix(i) {
-    const wait = inTurn([600, 1200, 2400])
+    const wait = inTurn([1000, 2000, 4000])
     new (require('phoenix').Socket)(`ws://${addr}/socket`, {
       transport: WebSocket, params: { learner: i }, heartbeatIntervalMs: 1000, reconnectAfterMs: (tries) => wait(tries - 1),
     }).connect()
@@ -35,10 +35,10 @@ const libraries = {
   },
   partysocket(i) {
     const { default: Party } = require('partysocket/ws')
-    new Party(url(i), [], { WebSocket, minReconnectionDelay: 900, reconnectionDelayGrowFactor: 2, maxReconnectionDelay: 60000, minUptime: 1 })
+    new Party(url(i), [], { WebSocket, minReconnectionDelay: 1000, reconnectionDelayGrowFactor: 2, maxReconnectionDelay: 60000, minUptime: 1 })
   },
   'graphql-ws'(i) {
-    const wait = inTurn([800, 1600, 3200])
+    const wait = inTurn([1000, 2000, 4000])
     require('graphql-ws').createClient({
       url: url(i), webSocketImpl: WebSocket, lazy: false, keepAlive: 1000, retryAttempts: 1000, shouldRetry: () => true,
       retryWait: (n) => sleep(wait(n)), onNonLazyError: () => {},
@@ -48,7 +48,7 @@ const libraries = {
     const { HubConnectionBuilder, HttpTransportType, LogLevel } = require('@microsoft/signalr')
     const c = new HubConnectionBuilder()
       .withUrl(`http://${addr}/?learner=${i}`, { skipNegotiation: true, transport: HttpTransportType.WebSockets })
-      .withAutomaticReconnect([600, 1200, 2400, 4800, 4800, 4800, 4800, 4800])
+      .withAutomaticReconnect([1000, 2000, 4000, 8000, 8000, 8000, 8000, 8000])
       .configureLogging(LogLevel.None).build()
     c.serverTimeoutInMilliseconds = 2500
     c.keepAliveIntervalInMilliseconds = 1000
@@ -65,7 +65,7 @@ const libraries = {
   },
   'reconnecting-websocket'(i) {
     const RWS = require('reconnecting-websocket')
-    new (RWS.default ?? RWS)(url(i), [], { WebSocket, minReconnectionDelay: 800, reconnectionDelayGrowFactor: 2, maxReconnectionDelay: 60000, minUptime: 1 })
+    new (RWS.default ?? RWS)(url(i), [], { WebSocket, minReconnectionDelay: 1000, reconnectionDelayGrowFactor: 2, maxReconnectionDelay: 60000, minUptime: 1 })
   },
 }
 
