@@ -50,14 +50,15 @@ func (r *record) class(dir int, key uint64, m *message) *beatClass {
 	return c
 }
 
-// saw records a beat: its interval, 0 when the one before was out of step, and how long after the latest beat of the other
-// direction it came, 0 when there was none.
+// saw records a beat that came in step: its interval, and how long after the latest beat of the other direction it came, 0
+// when there was none. One out of step has interval 0 and is not recorded.
 func (c *beatClass) saw(gap, lag time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if gap > 0 {
-		c.gaps.Record(gap)
+	if gap <= 0 { // what a fault held back says nothing of either
+		return
 	}
+	c.gaps.Record(gap)
 	if lag > 0 {
 		c.lag.Record(lag)
 	}

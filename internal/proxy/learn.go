@@ -164,7 +164,8 @@ func answers(a, b *beatClass) bool {
 	if (ga-gb).Abs() > max(ga, gb)/5 || a.lag.N() == 0 {
 		return false
 	}
-	if a.lag.Quantile(0.9)-a.lag.Quantile(0.1) > ga/4 {
+	// Of places anywhere the quartiles are half an interval apart.
+	if a.lag.Quantile(0.75)-a.lag.Quantile(0.25) > ga/4 {
 		return false
 	}
 	return b.lag.N() == 0 || a.lag.Quantile(0.5) <= b.lag.Quantile(0.5)

@@ -35,19 +35,23 @@ func (s stepper) run(addr string, over <-chan struct{}) {
 			}
 		}()
 		dead := time.NewTimer(s.patience)
-		tick := time.NewTicker(s.interval)
+		var tick <-chan time.Time
 		beat := func() { _ = ws.WriteMessage(websocket.TextMessage, []byte("mine")) }
 		for open := true; open; {
 			select {
 			case _, open = <-heard:
 				dead.Reset(s.patience)
-				if open && !s.goesOn {
+				switch {
+				case open && !s.goesOn:
 					beat()
+				case open && tick == nil:
+					time.Sleep(s.interval / 4) // behind the server's beats, not before them: that would make them look like replies
+					ticker := time.NewTicker(s.interval)
+					defer ticker.Stop()
+					tick = ticker.C
 				}
-			case <-tick.C:
-				if s.goesOn {
-					beat()
-				}
+			case <-tick:
+				beat()
 			case <-dead.C:
 				_ = ws.WriteControl(websocket.CloseMessage, nil, time.Time{})
 				open = false
