@@ -81,7 +81,7 @@ type Inference struct {
 	Longest  time.Duration `json:"longest_ns,omitempty"`  // the longest of those
 	Frames   bool          `json:"close_frame"`           // it leaves with a close frame
 	Opening  time.Duration `json:"opening_ns,omitempty"`  // how long an attempt may hang
-	Kind     string        `json:"reconnect"`             // never, fixed, list or exponential
+	Kind     string        `json:"reconnect"`             // never, fixed, list, linear or exponential
 	Delays   []Delay       `json:"delays,omitempty"`      // the first ones
 	// AfterSilence is the first delay of those who gave a silent connection up, where others show the policy; what they waited
 	// for a close that never came is in it.
@@ -234,17 +234,6 @@ func (in *Inference) detector(s *silences) {
 	in.Frames = s.frames*2 > s.noticed
 }
 
-const (
-	// spreadOf a fixed delay: what timers and scheduling make of it, as a share and at least.
-	fixedShare = 0.1
-	fixedLeast = 50 * time.Millisecond
-)
-
-// alike reports whether two delays can be one setting.
-func alike(a, b time.Duration) bool {
-	return (a - b).Abs() <= max(time.Duration(2*fixedShare*float64(max(a, b))), fixedLeast)
-}
-
 func (in *Inference) reconnect(r *record) {
 	quantiles := func(h *report.Hist) Delay { return Delay{h.N(), h.Quantile(0.05), h.Quantile(0.5), h.Quantile(0.95)} }
 	for i, h := range r.delays {
@@ -265,28 +254,7 @@ func (in *Inference) reconnect(r *record) {
 		return
 	}
 	first := in.Delays[0]
-	in.Kind, in.Jitter = "fixed", "none"
-	if n := len(in.Delays); n > 1 && !alike(first.P50, in.Delays[1].P50) {
-		in.Kind = "list"
-		f1 := float64(in.Delays[1].P50) / float64(max(first.P50, 1))
-		if n == 3 {
-			f2 := float64(in.Delays[2].P50) / float64(max(in.Delays[1].P50, 1))
-			if f1 > 1.2 && f2 > 1.2 && math.Abs(f1-f2) < 0.25*f1 {
-				in.Kind, in.Factor = "exponential", math.Round(math.Sqrt(f1*f2)*4)/4
-			}
-		}
-	}
-	if first.N < 8 || first.P95-first.P5 <= max(time.Duration(2*fixedShare*float64(first.P50)), fixedLeast) {
-		return
-	}
-	switch { // uniform on [lo, hi]: the quantiles at 5 and 95 % lie that far inside
-	case float64(first.P5) < 0.15*float64(first.P95):
-		in.Jitter = "full"
-	case math.Abs(float64(first.P5)/float64(first.P95)-0.538) < 0.06: // (0.5 + 0.025) / (0.5 + 0.475)
-		in.Jitter = "equal"
-	default:
-		in.Jitter = "ratio"
-		half := float64(first.P95-first.P5) / 0.9 / 2
-		in.Ratio = math.Round(100*half/float64(first.P50)) / 100
-	}
+	in.Kind, in.Jitter = "list", "none"
+	in.spread(first)
+	in.growth()
 }

@@ -91,21 +91,24 @@ func (in *Inference) reconnectLines(b *strings.Builder, line func(int, string, s
 	for _, d := range in.Delays {
 		seen = append(seen, fmt.Sprintf("%s (%s to %s, n %d)", report.FormatDuration(d.P50), report.FormatDuration(d.P5), report.FormatDuration(d.P95), d.N))
 	}
-	first := near(in.Delays[0].P50)
-	switch in.Jitter {
-	case "none": // timers and queues only add to it
-		first = near(in.Delays[0].P5)
-	case "full": // the median of U[0, d) is d/2
-		first *= 2
-	case "equal": // that of d/2 + U[0, d/2) is 3d/4
-		first = near(first * 4 / 3)
+	base := func(d Delay) time.Duration {
+		switch in.Jitter {
+		case "none": // timers and queues only add to it
+			return near(d.P5)
+		case "full": // 95 % of U[0, d) are below 0.95 d
+			return near(time.Duration(float64(d.P95) / 0.95))
+		case "equal": // the center of d/2 + U[0, d/2) is 3d/4
+			return near(d.middle() * 4 / 3)
+		}
+		return near(d.middle())
 	}
+	first := base(in.Delays[0])
 	line(3, "kind", in.Kind, "first delays, medians: "+strings.Join(seen, ", "))
 	switch in.Kind {
 	case "list":
 		var list []string
 		for _, d := range in.Delays {
-			list = append(list, setting(near(d.P5)))
+			list = append(list, setting(base(d)))
 		}
 		line(3, "delays", "["+strings.Join(list, ", ")+"]", "")
 	case "exponential":
