@@ -48,6 +48,7 @@ var table = map[string]struct {
 		may:    []string{"scenario", "chaos", "chaos/stream", "report"},
 		reason: "the other driver of the stream engine, for clients that are not ours: it knows faults, sockets and how to print, and no client machine",
 	},
+	"internal/delivery": {std: true, reason: "a leaf: accounts of numbers, without a clock, a frame or a file, so that any history can be put to them"},
 	"internal/search": {std: true, reason: "a leaf: a search without a clock, a run or a file"},
 	"internal/capacity": {
 		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/search"},
