@@ -20,6 +20,7 @@ type printed struct {
 	Noticed    [][]string // hit, noticed, by, p50, p99, max, bound, missed: of each fault, its groups behind it
 	Storms     [][]string // attempts, peak, each, failed, 50, 95, 99, 100 % back, lost
 	Rest       [][]string // n, p50, p90, p99, p99.9, max: round trip, before the first fault, connect, own timers
+	Messages   [][]string // due, sent, acked, arrived, lost, again, late, p50, p99, max: all, then each group
 	False      string     // false positives
 	Clients    string     // open at the end, and so on
 }
@@ -43,7 +44,7 @@ func TestAgreement(t *testing.T) {
 				}
 				want := want
 				if form == "junit" { // its tables are those of the text, which it quotes
-					got.Noticed, got.Storms, got.Rest, got.False, got.Clients = want.Noticed, want.Storms, want.Rest, want.False, want.Clients
+					got.Noticed, got.Storms, got.Rest, got.False, got.Clients, got.Messages = want.Noticed, want.Storms, want.Rest, want.False, want.Clients, want.Messages
 				}
 				if d := gocmp.Diff(want, got); d != "" {
 					t.Errorf("%s says something else than json (-json +%s):\n%s", form, form, d)
@@ -90,7 +91,7 @@ func readText(t *testing.T, report []byte) (p printed) {
 		row := strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "   ") || strings.HasPrefix(line, "    in ")
 		first, rest, _ := strings.Cut(strings.TrimSpace(line), "  ")
 		switch {
-		case line == "How long until they noticed", line == "How hard they came back", line == "The rest of the time",
+		case line == "How long until they noticed", line == "How hard they came back", line == "The rest of the time", line == "What arrived",
 			line == "How far to trust it", line == "Expectations":
 			section = line
 		case !strings.HasPrefix(line, " "):
@@ -101,6 +102,8 @@ func readText(t *testing.T, report []byte) (p printed) {
 			p.Noticed = append(p.Noticed, cells(line, 8))
 		case section == "How hard they came back" && row && len(cells(line, 9)) == 9 && first != "fault":
 			p.Storms = append(p.Storms, cells(line, 9))
+		case section == "What arrived" && (first == "all" || strings.HasPrefix(line, "    in ")) && len(cells(line, 10)) == 10:
+			p.Messages = append(p.Messages, cells(line, 10))
 		case section == "The rest of the time" && first == "false positives":
 			p.False, _, _ = strings.Cut(strings.TrimSpace(rest), ":")
 		case section == "The rest of the time" && first == "clients":
@@ -126,7 +129,19 @@ type summaryJSON struct {
 		All     partJSON
 		Groups  []partJSON
 	}
-	Figures []figureJSON
+	Figures  []figureJSON
+	Delivery []struct{ In string }
+	Groups   []struct{}
+}
+
+// publishers are the groups that have rows of their own.
+func (s *summaryJSON) publishers() (names []string) {
+	for _, d := range s.Delivery {
+		if len(s.Groups) > 1 {
+			names = append(names, d.In)
+		}
+	}
+	return names
 }
 
 type figureJSON struct {
@@ -240,6 +255,16 @@ func readJSON(t *testing.T, report []byte) (p printed) {
 		}
 		row := s.latencies(x.during, "", x.family+".p50", x.family+".p90", x.family+".p99", x.family+".p99.9", x.family+".max")
 		p.Rest = append(p.Rest, append([]string{n}, row...))
+	}
+	for _, in := range append([]string{""}, s.publishers()...) {
+		if s.figure("delivery.due", "", in).Text == "-" {
+			continue
+		}
+		var row []string
+		for _, m := range []string{"due", "sent", "acked", "received", "lost", "duplicated", "reordered"} {
+			row = append(row, s.figure("delivery."+m, "", in).Text)
+		}
+		p.Messages = append(p.Messages, append(row, s.latencies("", in, "delivery.latency.p50", "delivery.latency.p99", "delivery.latency.max")...))
 	}
 	p.False = s.figure("false_positives", "", "").Text
 	p.Clients = s.figure("clients.open", "", "").Text + " open at the end, " + s.figure("clients.min_open", "", "").Text + " at the lowest"

@@ -181,6 +181,7 @@ var corpus = map[string]func(t *testing.T) *Result{
 		}
 		return h.end()
 	},
+	"traffic": trafficRun,
 	"hostile": hostileRun,
 }
 
@@ -218,4 +219,47 @@ func hostileRun(t *testing.T) *Result {
 	}
 	r.Judge()
 	return r
+}
+
+// trafficRun has two groups that publish one message a second, to themselves and to the server, and a server that lies.
+func trafficRun(t *testing.T) *Result {
+	format, err := heartbeat.ParseFormat("pub {{.Client}} {{.Seq}} {{.Sent}}", "Client", "Seq", "Sent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := &heartbeat.Traffic{Rate: 1, Size: 20, Start: sec(2), Stop: sec(50), Publish: format, Message: format}
+	up := &heartbeat.Traffic{Rate: 1, Size: 20, Start: sec(2), Stop: sec(50), Publish: format, Message: format, Ack: format, To: "-"}
+	h := started(newHistory(t, expects(t, plan(sec(60), []chaos.Fault{hole}, scenario.Group{Name: "echo", Count: 3, Config: heartcheck, Traffic: self},
+		scenario.Group{Name: "up", Count: 2, Config: heartcheck, Traffic: up}), "delivery.lost == 0", "delivery.duplicated == 1 in echo", "delivery.acked_lost == 0 in up",
+		"delivery.lost == 20 in up", "delivery.lost > 0 during blackhole", "delivery.latency.p50 < 3ms in echo")))
+	h.open(1, 0, 1, 2, 3, 4)
+	h.began(10, 0)
+	h.ended(30, 0)
+	for id := range 5 {
+		g := h.plan.GroupOf(id)
+		for a := g.Traffic.Arrivals(h.plan.TrafficRand(id)); a.Due() < sec(60); a.Pop() {
+			at, seq := a.Due().Seconds(), a.Seq()
+			o := heartbeat.Output{Kind: heartbeat.Published, Seq: seq, Due: a.Due(), N: 1}
+			if id == 4 && seq%5 == 0 { // it never leaves
+				continue
+			}
+			h.out(at+0.001, id, o)
+			if at > 12 && at < 23 && id != 4 {
+				continue
+			}
+			o.Kind, o.From = heartbeat.Acked, int32(id)
+			h.out(at+0.002, id, o)
+			if id == 1 && (seq == 7 || seq == 40) { // acknowledged, and it never arrives
+				continue
+			}
+			if o.Kind = heartbeat.Delivered; id < 3 {
+				h.out(at+0.002, id, o)
+				if id == 2 && seq == 3 {
+					h.out(at+0.003, id, o)
+				}
+			}
+		}
+	}
+	h.out(55, 0, heartbeat.Output{Kind: heartbeat.Delivered, From: 0, Seq: 999, Due: sec(54)})
+	return h.end()
 }

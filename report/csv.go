@@ -23,7 +23,7 @@ func WriteCSV(w io.Writer, r *Result) error {
 	for s := heartbeat.Idle; s < heartbeat.NumStates; s++ {
 		heading = append(heading, "clients_"+s.String())
 	}
-	heading = append(heading, "attempts", "retries", "failed", "opens", "deaths", "rtt_p50_us", "rtt_p99_us", "rtt_max_us", "lag_max_us",
+	heading = append(heading, "attempts", "retries", "failed", "opens", "deaths", "rtt_p50_us", "rtt_p99_us", "rtt_max_us", "lag_max_us", "messages_sent", "messages_received",
 		"target_cpu_cores", "target_rss_bytes", "target_fds", "target_threads", "target_accept_queue", "target_accept_drops",
 		"flatline_cpu_cores", "flatline_rss_bytes", "faults")
 	_ = c.Write(heading) // an error stays with c
@@ -64,6 +64,11 @@ func (r *Result) record(i int, target, own *TargetUse) []string {
 		rec = append(rec, "", "", "")
 	}
 	rec = append(rec, whole(s.LagMax[i]))
+	if i < len(s.Sent) {
+		rec = append(rec, whole(s.Sent[i]), whole(s.Received[i]))
+	} else {
+		rec = append(rec, "", "")
+	}
 	rec = append(rec, target.cpuAndRSS()...)
 	rec = append(rec, target.held()...)
 	rec = append(rec, own.cpuAndRSS()...)

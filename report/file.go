@@ -142,6 +142,13 @@ func (r *Result) check() error {
 	if len(r.Groups) != groups {
 		return fmt.Errorf("%d group totals for %d groups", len(r.Groups), groups)
 	}
+	for i := range r.Groups {
+		if d := r.Groups[i].Delivery; d != nil {
+			if err := d.check(); err != nil {
+				return fmt.Errorf("group %d: delivery: %w", i, err)
+			}
+		}
+	}
 	times := []time.Duration{r.Elapsed, r.Plan.Duration, r.Plan.RampEnd}
 	for i := range r.Plan.Groups {
 		g := &r.Plan.Groups[i]
@@ -193,6 +200,9 @@ func (r *Result) check() error {
 	s := &r.Series
 	n := len(s.Attempts)
 	columns := [][]int64{s.Retries, s.Failed, s.Opens, s.Deaths, s.RTTMax, s.LagMax}
+	if len(s.Sent)+len(s.Received) > 0 {
+		columns = append(columns, s.Sent, s.Received)
+	}
 	for name, c := range s.States {
 		if !isState(name) {
 			return fmt.Errorf("series: unknown state %q", name)

@@ -19,6 +19,11 @@ func (r *Result) Latencies(e scenario.Expect) (h *Hist, missing int64, err error
 		return &Hist{}, 0, nil
 	}
 	switch e.Metric {
+	case "delivery.latency":
+		if _, err := q.messages(e.Metric, "count"); err != nil {
+			return nil, 0, err
+		}
+		return q.overTime(e.Metric), 0, nil
 	case "heartbeat.rtt", "connect.latency", "connect.tcp", "harness.lag":
 		return q.overTime(e.Metric), 0, nil
 	case "detection", "reap", "recovery", "downtime", "storm.handshake":

@@ -27,6 +27,7 @@ func WriteMarkdown(w io.Writer, r *Result) error {
 	m.faults()
 	m.say("\n<details><summary>All figures, and how far to trust them</summary>")
 	m.storms()
+	m.messages()
 	m.rest()
 	m.trust()
 	m.say("\n</details>")
@@ -213,6 +214,36 @@ func (m *markdown) storms() {
 	if len(notes) > 0 {
 		m.say("")
 		m.list(notes)
+	}
+}
+
+func (m *markdown) messages() {
+	var rows [][]string
+	for _, s := range m.s.Publishers() {
+		row := []string{"all"}
+		if s.In != "" {
+			row[0] = "in " + code(s.In, 40)
+		}
+		for i, metric := range DeliveryColumns {
+			if i < 7 {
+				row = append(row, m.s.Figure(metric, s).Text)
+			} else {
+				row = append(row, m.of(metric, s))
+			}
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return
+	}
+	m.say("\n**What arrived**")
+	m.table(append([]string{"messages"}, DeliveryHead...), rows)
+	m.say("\n%s", DeliveryNote)
+	if fates := m.s.Fates(); len(fates) > 0 {
+		m.say("")
+		for _, f := range fates {
+			m.say("- %s", code(f, 4000))
+		}
 	}
 }
 

@@ -68,6 +68,8 @@ func readMarkdown(t *testing.T, report []byte) (p printed) {
 					p.Noticed = append(p.Noticed, row[2:])
 				case "fault attempts":
 					p.Storms = append(p.Storms, row[1:10])
+				case "messages due":
+					p.Messages = append(p.Messages, row[1:])
 				case " n":
 					p.Rest = append(p.Rest, row[1:])
 				default:

@@ -63,6 +63,12 @@ func (r *Result) merge(o *Result) error {
 		a.Attempts.Merge(b.Attempts)
 		a.Zombies.Merge(b.Zombies)
 		a.Reap = merged(a.Reap, b.Reap)
+		if b.Delivery != nil {
+			if a.Delivery == nil {
+				a.Delivery = &GroupDelivery{}
+			}
+			a.Delivery.merge(b.Delivery)
+		}
 	}
 	for i := range r.Occurrences {
 		if err := r.Occurrences[i].merge(&o.Occurrences[i]); err != nil {
@@ -197,6 +203,9 @@ func (r *Result) mergeSegments(o *Result) {
 			x.GaveUp.add(&y.GaveUp)
 			x.Suspect += y.Suspect
 			x.HealthyMicros += y.HealthyMicros
+			if y.Delivery != nil {
+				x.delivery().add(y.Delivery)
+			}
 		}
 	}
 }
@@ -220,6 +229,9 @@ func (s *Series) merge(o *Series) {
 	s.Attempts, s.Retries, s.Failed = sum(s.Attempts, o.Attempts), sum(s.Retries, o.Retries), sum(s.Failed, o.Failed)
 	s.Opens, s.Deaths = sum(s.Opens, o.Opens), sum(s.Deaths, o.Deaths)
 	s.RTTMax, s.LagMax = top(s.RTTMax, o.RTTMax), top(s.LagMax, o.LagMax)
+	if len(s.Sent)+len(o.Sent) > 0 {
+		s.Sent, s.Received = sum(s.Sent, o.Sent), sum(s.Received, o.Received)
+	}
 	if s.States == nil {
 		s.States = map[string][]int64{}
 	}

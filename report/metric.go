@@ -105,7 +105,7 @@ func (r *Result) query(e scenario.Expect) (*query, error) {
 func (q *query) metric(name string) (Measure, error) {
 	family, stat := name, ""
 	for _, f := range []string{"detection", "reap", "recovery", "downtime", "storm.handshake", "heartbeat.rtt", "connect.latency",
-		"connect.tcp", "harness.lag"} {
+		"connect.tcp", "delivery.latency", "harness.lag"} {
 		if rest, ok := strings.CutPrefix(name, f+"."); ok {
 			family, stat = f, rest
 		}
@@ -155,7 +155,7 @@ func (q *query) value(family, stat string) (Measure, error) {
 		return q.usage(family)
 	}
 	if strings.HasPrefix(family, "delivery.") {
-		return Measure{}, errNotMeasured(family + " was not measured in this run: no traffic")
+		return q.messages(family, stat)
 	}
 	return q.counts(family)
 }
@@ -176,6 +176,10 @@ func (q *query) overTime(family string) *Hist {
 					h.Merge(g.RTT)
 				case "connect.latency":
 					h.Merge(g.Connect)
+				case "delivery.latency":
+					if g.Delivery != nil {
+						h.Merge(g.Delivery.Latency)
+					}
 				default:
 					h.Merge(g.TCP)
 				}

@@ -51,6 +51,7 @@ type Recorder struct {
 	warnings []Warning
 	pool     []coarseCounts // arena for the seconds' histograms
 	live     liveCounts
+	messages *messages     // nil without traffic
 	over     time.Duration // when Ended was called; never: the run goes on
 }
 
@@ -88,6 +89,7 @@ type groupState struct {
 type second struct {
 	attempts, retries, failed, opens, deaths uint32
 	states                                   [heartbeat.NumStates]int32 // changes
+	messagesOut, messagesIn                  uint32
 	rttMax, lagMax                           time.Duration
 	rtt                                      *coarseCounts
 }
@@ -116,6 +118,7 @@ func NewRecorder(plan *scenario.Plan, opts Options) *Recorder {
 			r.states[heartbeat.Idle]++
 		}
 	}
+	r.messages = newMessages(plan, r.clients, r.first)
 	r.groups = make([]groupState, len(plan.Groups))
 	for i := range plan.Groups {
 		c := &plan.Groups[i].Config

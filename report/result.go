@@ -247,30 +247,32 @@ type Segment struct {
 
 // SegmentGroup is what one group did in a segment.
 type SegmentGroup struct {
-	RTT            *Hist  `json:"rtt,omitempty"`     // from the instant the beat was due
-	Connect        *Hist  `json:"connect,omitempty"` // attempt to open
-	TCP            *Hist  `json:"tcp,omitempty"`     // attempt to TCP established
-	Sent           int64  `json:"sent,omitempty"`    // beats
-	Unanswered     int64  `json:"unanswered,omitempty"`
-	Attempts       int64  `json:"attempts,omitempty"`
-	ConnectFailed  Causes `json:"connect_failed"`
-	FalsePositives Causes `json:"false_positives"`
-	GaveUp         Causes `json:"gave_up"`            // clients that will not reconnect, by cause of their last loss
-	Suspect        int64  `json:"suspect,omitempty"`  // false positives by timeout in whose silence the harness itself was late
-	Mistakes       *Hist  `json:"mistakes,omitempty"` // from a false death in this segment to open again
-	HealthyMicros  int64  `json:"healthy_us"`         // client time that was open and untouched by a severing fault
+	RTT            *Hist            `json:"rtt,omitempty"`     // from the instant the beat was due
+	Connect        *Hist            `json:"connect,omitempty"` // attempt to open
+	TCP            *Hist            `json:"tcp,omitempty"`     // attempt to TCP established
+	Sent           int64            `json:"sent,omitempty"`    // beats
+	Unanswered     int64            `json:"unanswered,omitempty"`
+	Attempts       int64            `json:"attempts,omitempty"`
+	ConnectFailed  Causes           `json:"connect_failed"`
+	FalsePositives Causes           `json:"false_positives"`
+	GaveUp         Causes           `json:"gave_up"`            // clients that will not reconnect, by cause of their last loss
+	Suspect        int64            `json:"suspect,omitempty"`  // false positives by timeout in whose silence the harness itself was late
+	Mistakes       *Hist            `json:"mistakes,omitempty"` // from a false death in this segment to open again
+	Delivery       *SegmentDelivery `json:"delivery,omitempty"` // of the messages that the group's clients published
+	HealthyMicros  int64            `json:"healthy_us"`         // client time that was open and untouched by a severing fault
 }
 
 // GroupTotal is what cannot be assigned to a segment.
 type GroupTotal struct {
-	NeverOpened int64   `json:"never_opened,omitempty"`
-	Doubled     int64   `json:"doubled,omitempty"`
-	Open        Buckets `json:"open,omitempty"`     // changes of the number of open clients; the stop at the end is not one
-	Attempts    Buckets `json:"attempts,omitempty"` // reconnect attempts: all but each client's first
-	Zombies     Buckets `json:"zombies,omitempty"`  // changes of the number of zombies
-	Reap        *Hist   `json:"reap,omitempty"`     // of zombies that no fault explains, from when they became one
-	LetGo       int64   `json:"let_go,omitempty"`
-	Pending     int64   `json:"pending,omitempty"` // of those
+	NeverOpened int64          `json:"never_opened,omitempty"`
+	Doubled     int64          `json:"doubled,omitempty"`
+	Open        Buckets        `json:"open,omitempty"`     // changes of the number of open clients; the stop at the end is not one
+	Attempts    Buckets        `json:"attempts,omitempty"` // reconnect attempts: all but each client's first
+	Zombies     Buckets        `json:"zombies,omitempty"`  // changes of the number of zombies
+	Reap        *Hist          `json:"reap,omitempty"`     // of zombies that no fault explains, from when they became one
+	LetGo       int64          `json:"let_go,omitempty"`
+	Pending     int64          `json:"pending,omitempty"`  // of those
+	Delivery    *GroupDelivery `json:"delivery,omitempty"` // of the messages that the group's clients published; absent without traffic
 }
 
 // Series is per second of the run; all columns have the same length.
@@ -284,6 +286,8 @@ type Series struct {
 	RTT      []Coarse           `json:"rtt"`        // coarse histogram of each second
 	RTTMax   []int64            `json:"rtt_max_us"` // exact
 	LagMax   []int64            `json:"lag_max_us"`
+	Sent     []int64            `json:"messages_sent,omitempty"`     // put on the wire, each time that they were; absent without traffic, as Received
+	Received []int64            `json:"messages_received,omitempty"` // arrived for the first time
 }
 
 // Warning is something that makes the numbers less trustworthy.

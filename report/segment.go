@@ -188,6 +188,7 @@ func (s *segmenter) snapshot(now time.Duration) []Segment {
 			x, f := &c.Groups[g], &s.flows[i][g]
 			*x = from.Groups[g]
 			x.RTT, x.Connect, x.TCP, x.Mistakes = x.RTT.Clone(), x.Connect.Clone(), x.TCP.Clone(), x.Mistakes.Clone()
+			x.Delivery = x.Delivery.clone()
 			x.HealthyMicros = level[g]*(micros(to)-micros(from.From)) + f.change*micros(to) - f.moment
 			level[g] += f.change
 		}

@@ -40,6 +40,7 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 	}
 	over := opt.Final || opt.Interrupted || opt.TargetLost
 	r.lock(now)
+	r.fallDue(now)
 	res.Segments = r.segments.snapshot(now)
 	res.Series = r.series(now)
 	res.Target = append([]TargetUse(nil), r.target.series...)
@@ -51,6 +52,7 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 		g.Open, g.Attempts, g.Zombies, g.Reap = g.Open.Clone(), g.Attempts.Clone(), g.Zombies.Clone(), g.Reap.Clone()
 		res.Groups[i] = g
 	}
+	r.accounts(res.Groups)
 	for i := range r.clients {
 		c := &r.clients[i]
 		if c.flags&(isMine|wasOpen) == isMine && (c.flags&wasDialled != 0 || r.plan.Start(r.first+i) <= now) {
@@ -219,6 +221,9 @@ func (r *Recorder) series(now time.Duration) Series {
 	s := Series{Attempts: make([]int64, n), Retries: make([]int64, n), Failed: make([]int64, n), Opens: make([]int64, n),
 		Deaths: make([]int64, n), States: map[string][]int64{}, RTT: make([]Coarse, n), RTTMax: make([]int64, n),
 		LagMax: make([]int64, n)}
+	if r.messages != nil {
+		s.Sent, s.Received = make([]int64, n), make([]int64, n)
+	}
 	var level [heartbeat.NumStates]int64
 	for _, l := range r.states {
 		level[heartbeat.Idle] += l // everybody starts idle
@@ -237,6 +242,9 @@ func (r *Recorder) series(now time.Duration) Series {
 		s.Attempts[i], s.Retries[i], s.Failed[i] = int64(sec.attempts), int64(sec.retries), int64(sec.failed)
 		s.Opens[i], s.Deaths[i] = int64(sec.opens), int64(sec.deaths)
 		s.RTT[i], s.RTTMax[i], s.LagMax[i] = sec.rtt.pairs(), micros(sec.rttMax), micros(sec.lagMax)
+		if r.messages != nil {
+			s.Sent[i], s.Received[i] = int64(sec.messagesOut), int64(sec.messagesIn)
+		}
 		for st := range columns {
 			level[st] += int64(sec.states[st])
 			columns[st][i] = level[st]

@@ -54,34 +54,35 @@ func (s Seconds) String() string {
 // no figure of its own. Texts that come from elsewhere (names, reasons, notes, warnings) stand in it as they came, and
 // each renderer makes them harmless for its medium.
 type Summary struct {
-	Format   string           `json:"format" doc:"flatline.summary"`
-	Version  int              `json:"version" doc:"of this form; another version may mean something else"`
-	Tool     string           `json:"tool,omitempty" doc:"which flatline measured"`
-	Driver   string           `json:"driver,omitempty" doc:"fleet: real sockets; sim: virtual time"`
-	Name     string           `json:"name" doc:"of the scenario"`
-	Intent   string           `json:"intent,omitempty" doc:"its opening comment"`
-	Path     string           `json:"path,omitempty" doc:"of the scenario file"`
-	Plan     string           `json:"plan,omitempty" doc:"hash of the resolved plan: equal for runs of the same plan"`
-	Seed     uint64           `json:"seed" doc:"of every random choice, below 2^64"`
-	Command  string           `json:"command,omitempty" doc:"repeats the run"`
-	Target   string           `json:"target,omitempty" doc:"URL that the clients dialled"`
-	Engine   string           `json:"engine,omitempty" doc:"what carried out the network's faults"`
-	Host     Host             `json:"host" doc:"where flatline ran; memory in bytes"`
-	Started  time.Time        `json:"started,omitzero" doc:"wall clock, RFC 3339"`
-	Elapsed  Seconds          `json:"elapsed_s" doc:"length of the run in seconds"`
-	Duration Seconds          `json:"duration_s" doc:"planned length in seconds"`
-	Clients  int              `json:"clients" doc:"clients of the plan"`
-	Groups   []SummaryGroup   `json:"groups" doc:"in the order of the plan"`
-	Status   Status           `json:"status" doc:"complete, interrupted, target lost, or running"`
-	Reason   string           `json:"reason,omitempty" doc:"why the run is not complete"`
-	Verdict  Verdict          `json:"verdict" doc:"state, exit code of the run, and why it is no pass"`
-	Word     string           `json:"word" doc:"the verdict in a word: PASS, FAIL, INCONCLUSIVE, INTERRUPTED, TARGET LOST"`
-	Held     string           `json:"held" doc:"how many expectations hold, or why the run is not complete"`
-	Outcomes []SummaryCase    `json:"expectations" doc:"in the order of the scenario"`
-	Faults   []SummaryFault   `json:"faults" doc:"one for each happening, in the order of their begin"`
-	Figures  []Figure         `json:"figures" doc:"whole run, baseline, recovery, then each fault"`
-	Trust    SummaryTrust     `json:"trust" doc:"how far to trust it"`
-	Warnings []SummaryWarning `json:"warnings" doc:"what made the numbers less trustworthy"`
+	Format   string            `json:"format" doc:"flatline.summary"`
+	Version  int               `json:"version" doc:"of this form; another version may mean something else"`
+	Tool     string            `json:"tool,omitempty" doc:"which flatline measured"`
+	Driver   string            `json:"driver,omitempty" doc:"fleet: real sockets; sim: virtual time"`
+	Name     string            `json:"name" doc:"of the scenario"`
+	Intent   string            `json:"intent,omitempty" doc:"its opening comment"`
+	Path     string            `json:"path,omitempty" doc:"of the scenario file"`
+	Plan     string            `json:"plan,omitempty" doc:"hash of the resolved plan: equal for runs of the same plan"`
+	Seed     uint64            `json:"seed" doc:"of every random choice, below 2^64"`
+	Command  string            `json:"command,omitempty" doc:"repeats the run"`
+	Target   string            `json:"target,omitempty" doc:"URL that the clients dialled"`
+	Engine   string            `json:"engine,omitempty" doc:"what carried out the network's faults"`
+	Host     Host              `json:"host" doc:"where flatline ran; memory in bytes"`
+	Started  time.Time         `json:"started,omitzero" doc:"wall clock, RFC 3339"`
+	Elapsed  Seconds           `json:"elapsed_s" doc:"length of the run in seconds"`
+	Duration Seconds           `json:"duration_s" doc:"planned length in seconds"`
+	Clients  int               `json:"clients" doc:"clients of the plan"`
+	Groups   []SummaryGroup    `json:"groups" doc:"in the order of the plan"`
+	Status   Status            `json:"status" doc:"complete, interrupted, target lost, or running"`
+	Reason   string            `json:"reason,omitempty" doc:"why the run is not complete"`
+	Verdict  Verdict           `json:"verdict" doc:"state, exit code of the run, and why it is no pass"`
+	Word     string            `json:"word" doc:"the verdict in a word: PASS, FAIL, INCONCLUSIVE, INTERRUPTED, TARGET LOST"`
+	Held     string            `json:"held" doc:"how many expectations hold, or why the run is not complete"`
+	Outcomes []SummaryCase     `json:"expectations" doc:"in the order of the scenario"`
+	Faults   []SummaryFault    `json:"faults" doc:"one for each happening, in the order of their begin"`
+	Figures  []Figure          `json:"figures" doc:"whole run, baseline, recovery, then each fault"`
+	Delivery []SummaryDelivery `json:"delivery,omitempty" doc:"of the groups that publish messages or were sent some; absent without traffic"`
+	Trust    SummaryTrust      `json:"trust" doc:"how far to trust it"`
+	Warnings []SummaryWarning  `json:"warnings" doc:"what made the numbers less trustworthy"`
 
 	r      *Result
 	index  map[figureKey]int
@@ -142,6 +143,7 @@ func Summarize(r *Result) *Summary {
 	}
 	s.Word, s.Held = r.headline()
 	s.measure(names)
+	s.deliveries(names)
 	for i := range r.Outcomes {
 		s.Outcomes = append(s.Outcomes, r.summaryCase(i))
 	}

@@ -17,6 +17,7 @@ func (p *Plan) canonical() *File {
 	f := &File{Name: p.Name, Seed: &seed, Target: p.Target.written(), Duration: &duration, Chaos: FileChaos{Engine: p.Engine}}
 	for i := range p.Groups {
 		f.Clients = append(f.Clients, p.Groups[i].written())
+		f.Clients[i].Traffic = p.trafficWritten(p.Groups[i].Traffic)
 	}
 	for i := range p.Faults {
 		f.Chaos.Faults = append(f.Chaos.Faults, faultWritten(&p.Faults[i]))

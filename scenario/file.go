@@ -57,6 +57,8 @@ type FileGroup struct {
 
 	Tuning `yaml:",inline"`
 
+	Traffic *FileTraffic `yaml:"traffic" doc:"Messages that the clients publish and receive beside their heartbeat." default:"none"`
+
 	Path         string            `yaml:"path" doc:"Replaces the target's path if it begins with /, is appended otherwise. May hold {{.Client}} and so on." default:"the profile's, if the target has no path"`
 	Headers      map[string]string `yaml:"headers" doc:"HTTP headers of the upgrade request. Values may hold {{.Client}} and so on."`
 	Subprotocols []string          `yaml:"subprotocols" doc:"WebSocket subprotocols to offer."`

@@ -66,8 +66,9 @@ type Group struct {
 	Ramp         time.Duration // client k of the group starts at Delay + Ramp x k / Count
 	Delay        time.Duration
 	Config       heartbeat.Config
-	Path         string            // appended to or replacing the target's path, templated per client
-	Headers      map[string]string // templated per client
+	Traffic      *heartbeat.Traffic // messages beside the heartbeat; nil: none
+	Path         string             // appended to or replacing the target's path, templated per client
+	Headers      map[string]string  // templated per client
 	Subprotocols []string
 	Sources      []string // local addresses, used in turn by the group's clients; nil: chosen by the kernel
 

@@ -39,6 +39,9 @@ func (p *Plan) Fprint(w io.Writer) error {
 			fmt.Fprintf(&b, ", from %s", plural(n, "source address", "source addresses"))
 		}
 		fmt.Fprintf(&b, "\n         %s\n         detects silence %s\n         reconnects %s\n", describeBeat(&g.Config), Detection(&g.Config), describeReconnect(&g.Config.Reconnect))
+		if g.Traffic != nil {
+			fmt.Fprintf(&b, "         traffic %s\n", describeTraffic(g.Traffic))
+		}
 	}
 	fmt.Fprintf(&b, "engine   %s: %s\n", p.PathEngine, p.EngineReason)
 	for i := range p.Faults {

@@ -79,6 +79,14 @@ func (s *Resized) shift(f *File, by time.Duration) {
 			s.Chaos.Faults[i].At = &later
 		}
 	}
+	s.Clients = slices.Clone(s.Clients)
+	for i := range s.Clients {
+		if t := s.Clients[i].Traffic; t != nil && t.Start != nil {
+			own := *t
+			own.Start = ptr(*t.Start + Duration(by))
+			s.Clients[i].Traffic = &own
+		}
+	}
 	if f.Duration != nil {
 		later := *f.Duration + Duration(by)
 		s.Duration = &later

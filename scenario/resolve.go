@@ -68,6 +68,7 @@ func (c *checker) resolve(f *File) *Plan {
 		c.engine(p)
 	}
 	c.duration(f, p)
+	c.traffic(f, p)
 	if c.clean("duration") && c.clean("chaos") {
 		p.Schedule = schedule(p.Faults, p.Duration)
 		c.hits(p)

@@ -101,7 +101,11 @@ func New(plan *scenario.Plan, o Options) (*Fleet, error) {
 	for i := range f.clients {
 		c := &f.clients[i]
 		c.f, c.id, c.slot, c.due = f, int32(i), -1, heartbeat.None
-		c.machine = heartbeat.New(&plan.GroupOf(i).Config, plan.Rand(i))
+		g := plan.GroupOf(i)
+		c.machine = heartbeat.New(&g.Config, plan.Rand(i))
+		if g.Traffic != nil {
+			c.machine.Carry(g.Traffic, i, plan.TrafficRand(i))
+		}
 	}
 	return f, nil
 }

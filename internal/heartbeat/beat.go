@@ -74,7 +74,9 @@ func (m *Machine) received(now time.Duration, in Input, out []Output) []Output {
 	if in.Frame > Binary && b.Frame != Ping {
 		return out
 	}
-	match := m.isBeat(&in)
+	spoken := false // a message of the traffic is no beat and has no reply
+	spoken, out = m.trafficReceived(now, &in, true, out)
+	match := !spoken && m.isBeat(&in)
 	proof := match || c.Liveness == Any
 	if match && b.By == Client && len(m.pending) > 0 { // replies come in the order of the beats
 		due := m.pending[0].due
@@ -92,7 +94,7 @@ func (m *Machine) received(now time.Duration, in Input, out []Output) []Output {
 	if b.By != Client && match && b.Answer != nil {
 		out = append(out, Output{Kind: Send, Epoch: m.epoch, Frame: b.Answer.Frame, Payload: b.Answer.Payload, Beat: true, Due: now})
 	}
-	if r := c.reply(&in); r != nil {
+	if r := c.reply(&in); r != nil && !spoken {
 		out = append(out, Output{Kind: Send, Epoch: m.epoch, Frame: r.With.Frame, Payload: r.With.Payload, Due: now})
 	}
 	return out

@@ -13,6 +13,8 @@ type extra struct {
 	conns []older         // connections that are not the newest
 
 	told tuned
+
+	traffic *traffic // of a client that publishes or receives messages
 }
 
 // older is a connection that a further reconnect has superseded.
@@ -61,7 +63,7 @@ func (m *Machine) dropDoubles(out []Output) []Output {
 		for _, c := range m.extra.conns {
 			out = append(out, Output{Kind: Abandon, Epoch: c.epoch})
 		}
-		m.extra = nil
+		m.extra.dials, m.extra.conns = nil, nil
 	}
 	return out
 }
@@ -108,6 +110,7 @@ func (m *Machine) stepOlder(now time.Duration, in Input, out []Output) []Output 
 				return m.openOlder(c, out)
 			}
 			if c.state == Open {
+				_, out = m.trafficReceived(now, &in, false, out)
 				m.overheard(now, &in)
 			}
 		case Failed:

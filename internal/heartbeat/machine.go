@@ -66,7 +66,7 @@ func (m *Machine) Deadline() time.Duration {
 	}
 	d := min(m.beatAt, m.deadAt, m.stateAt)
 	if m.extra != nil {
-		d = min(d, m.extra.deadline())
+		d = min(d, m.extra.deadline(), m.trafficAt())
 	}
 	return d
 }
@@ -82,6 +82,9 @@ func (m *Machine) Step(now time.Duration, in Input, out []Output) []Output {
 	case Start:
 		if m.state == Idle {
 			out = m.dial(now, out)
+			if m.carries() != nil {
+				out = m.publishDue(now, out) // what came due before waits from here on
+			}
 		}
 		return out
 	case Stop:
@@ -138,6 +141,8 @@ func (m *Machine) tick(now, floor time.Duration, out []Output) []Output {
 			out = m.stateTimer(now, out)
 		case m.beatAt <= now:
 			out = m.beat(now, max(m.beatAt, floor), out)
+		case m.trafficAt() <= now:
+			out = m.publishDue(now, out)
 		case m.extra != nil && m.extra.deadline() <= now:
 			out = m.tickOlder(now, out)
 		default:

@@ -15,19 +15,20 @@ type conn struct {
 
 // model drives one machine as a driver would and holds it to its contract.
 type model struct {
-	t     testing.TB
-	src   source
-	cfg   *Config
-	wild  bool // the driver breaks its contract as well: only the machine's own sanity is checked
-	m     Machine
-	now   time.Duration
-	live  []*conn // Dial makes one live; Failed, Closed and Abandon end it
-	last  uint32  // newest epoch
-	beats struct{ sent, replied, unanswered int }
-	ended bool // GaveUp or Stop
-	sleep bool
-	seen  [NumOutputs]int
-	was   [NumStates]int
+	t       testing.TB
+	src     source
+	cfg     *Config
+	wild    bool // the driver breaks its contract as well: only the machine's own sanity is checked
+	m       Machine
+	now     time.Duration
+	live    []*conn // Dial makes one live; Failed, Closed and Abandon end it
+	last    uint32  // newest epoch
+	beats   struct{ sent, replied, unanswered int }
+	traffic *Traffic
+	ended   bool // GaveUp or Stop
+	sleep   bool
+	seen    [NumOutputs]int
+	was     [NumStates]int
 }
 
 // exercise runs the machine that data describes until the data is used up.
@@ -36,6 +37,10 @@ func exercise(t testing.TB, data []byte) *model {
 	d.wild = d.src.one(4)
 	d.cfg = d.src.config(d.wild)
 	d.m = New(d.cfg, *rand.NewPCG(uint64(d.src.byte()), 1))
+	if d.src.one(3) {
+		d.traffic = d.src.traffic()
+		d.m.Carry(d.traffic, 7, *rand.NewPCG(uint64(d.src.byte()), 2))
+	}
 	for over := 0; len(d.src.data) > 0 && over < 10; {
 		if d.ended {
 			over++ // nothing wakes it
@@ -176,6 +181,11 @@ func (d *model) output(o Output, ends *conn) {
 		}
 		if r := &d.cfg.Reconnect; o.N == 1 && r.Jitter == Decorrelated && r.First == nil && r.AfterTimeout == nil && r.AfterLoss == nil && r.Plus.To == 0 && r.Kind != List && o.Dur > times(r.Delay, 3) {
 			t.Fatalf("%s: the first is below 3 x %v", o.text(), r.Delay)
+		}
+	case Published:
+		alive()
+		if !c.opened || o.Epoch != d.last || o.Due > d.now || o.Due >= d.traffic.Stop || o.N > 1 && d.traffic.Mode == AtMostOnce {
+			t.Fatalf("%s, for the %d. time, at %v", o.text(), o.N, d.now)
 		}
 	case Replied:
 		d.beats.replied++

@@ -12,6 +12,9 @@ func (m *Machine) dial(now time.Duration, out []Output) []Output {
 	m.step = 0
 	if m.extra != nil {
 		m.extra.told = tuned{} // to another connection
+		if t := m.extra.traffic; t != nil {
+			t.welcome = false
+		}
 	}
 	if t := m.cfg.Opening.Timeout; t > 0 {
 		m.stateAt = after(now, t)
@@ -59,6 +62,7 @@ func (m *Machine) open(now time.Duration, out []Output) []Output {
 		m.resetBackoff()
 	}
 	out = append(out, Output{Kind: Opened, Epoch: m.epoch})
+	out = m.trafficOpened(now, out)
 	b := &m.cfg.Beat
 	switch b.By {
 	case Client, Both:

@@ -153,6 +153,13 @@ func (d *model) input() Input {
 	if s.one(4) { // perhaps the reply to the latest beat
 		in.Data = AppendRef(nil, []byte("hello"+RefWord), d.m.refs)
 	}
+	if d.traffic != nil && s.one(2) {
+		f := choose(s, d.traffic.Message, d.traffic.Message, d.traffic.Ack, d.traffic.Welcome)
+		if f != nil {
+			in.Frame = Text
+			in.Data = f.Append(nil, &Values{Client: 7, From: choose[int32](s, 7, 7, 3, ServerItself), Seq: uint32(s.pick(12)), Pos: uint32(s.pick(20)), Seen: uint32(s.pick(5))})
+		}
+	}
 	in.Epoch = d.last
 	switch k := s.pick(32); {
 	case k < 12:
@@ -198,4 +205,31 @@ func (d *model) input() Input {
 		in.Code = choose[uint16](s, 0, 0, 1000, 1001, 4001)
 	}
 	return in
+}
+
+// traffic draws what a client publishes: few messages, so that a step has few outputs.
+func (s *source) traffic() *Traffic {
+	format := func(text string) *Format {
+		f, err := ParseFormat(text, formatWords[1:]...)
+		if err != nil {
+			panic(err)
+		}
+		return f
+	}
+	rate := choose(s, 0.0, 1, 20, 1000)
+	t := &Traffic{Rate: rate, Process: choose(s, Constant, Poisson, Bursts), Burst: 1 + s.pick(5), Sizes: choose(s, FixedSize, UniformSize, LogNormal),
+		Size: 20, SizeMax: 90, Sigma: 1, Mode: choose(s, AtMostOnce, AtLeastOnce, EffectivelyOnce), Publish: format("pub {{.Client}} {{.Seq}} {{.Sent}} {{.To}} {{.Pad}}")}
+	t.Stop = t.Start + time.Duration(20*float64(time.Second)/max(rate, 1))
+	t.Message = t.Publish
+	if s.one(2) {
+		t.Hello, t.Welcome = format("hello {{.Client}} {{.Last}}"), format("welcome {{.Client}} {{.Seen}}")
+		t.Ack, t.Message = format("ack {{.Client}} {{.Seq}}"), format("msg {{.Pos}} {{.From}} {{.Seq}} {{.Sent}} {{.Pad}}")
+		t.Got, t.GotEvery = format("got {{.Pos}}"), s.pick(3)
+		t.JoinRoom, t.Join, t.To = format("join {{.Room}}"), "a", choose(s, "#a", "-", "")
+	}
+	if t.Mode != AtMostOnce {
+		t.Queue, t.Window, t.Resume = 1+s.pick(8), 1+s.pick(8), true
+		t.Retransmit, t.OnReconnect = choose[time.Duration](s, 0, time.Millisecond, time.Second), s.one(2)
+	}
+	return t
 }

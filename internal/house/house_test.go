@@ -49,7 +49,7 @@ var table = map[string]struct {
 		reason: "the other driver of the stream engine, for clients that are not ours: it knows faults, sockets and how to print, and no client machine",
 	},
 	"internal/delivery": {std: true, reason: "a leaf: accounts of numbers, without a clock, a frame or a file, so that any history can be put to them"},
-	"internal/search": {std: true, reason: "a leaf: a search without a clock, a run or a file"},
+	"internal/search":   {std: true, reason: "a leaf: a search without a clock, a run or a file"},
 	"internal/capacity": {
 		may:    []string{"scenario", "chaos", "report", "internal/heartbeat", "internal/search"},
 		reason: "it reads Results and never drives anything, so that the same probes can come from a run, a file or a test",
@@ -69,7 +69,7 @@ var table = map[string]struct {
 	"chaos/packet":            {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the packets it hurts, nothing of clients or reports"},
 	"chaos/kernel":            {may: []string{"chaos"}, reason: "an adapter knows the words for faults and the packets it hurts, nothing of clients or reports"},
 	"report": {
-		may:    []string{"scenario", "chaos", "internal/heartbeat"},
+		may:    []string{"scenario", "chaos", "internal/heartbeat", "internal/delivery"},
 		reason: "it reads words (plan, faults, outputs) and never a driver, so that any driver can be reported on",
 	},
 	"report/compare": {
@@ -85,7 +85,7 @@ var table = map[string]struct {
 		reason: "a scenario is made of faults and client configurations, and knows nothing of how they run",
 	},
 	"chaos":              {std: true, reason: "a leaf: words that every package shares"},
-	"internal/heartbeat": {std: true, reason: "a leaf: the client without a clock, a socket or a file"},
+	"internal/heartbeat": {may: []string{"internal/delivery"}, std: true, reason: "the client without a clock, a socket or a file; of numbers that arrived it keeps the same sets as the accounts"},
 }
 
 // onlyIn: a module that only one package may import.

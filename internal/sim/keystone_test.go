@@ -115,6 +115,11 @@ func TestOneTrace(t *testing.T) {
 		situation{"pings, drain at once", "", pings, "{at: 10007000003ns, fault: drain, code: 1012}"},
 		situation{"codes that end it, drain", "", "profile: heartcheck, reconnect: {stop_codes: [1012]}", "{at: 10007000003ns, fault: drain, code: 1012}"},
 	)
+	for _, f := range faultsForAll {
+		for _, mode := range []string{"mode: at-most-once, to: server", "mode: at-least-once, retransmit: 1907ms", "mode: effectively-once, retransmit: 907ms, on_reconnect: false, arrivals: poisson"} {
+			all = append(all, situation{mode + ", " + f.name, "", pings + ", traffic: {rate: 0.7/s, start: 1009ms, drain: 7s, " + mode + "}", f.text})
+		}
+	}
 	// The protocols of real clients, ten times as fast.
 	for _, c := range []struct{ name, text string }{
 		{"socket.io", "beat: {interval: 2503ms}, timeout: 2009ms"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
@@ -85,6 +86,11 @@ func (m *Model) check(plan *scenario.Plan) error {
 	case v.Balancer != "" && v.Balancer != RoundRobin && v.Balancer != Least && v.Balancer != Hash:
 		return fmt.Errorf("model: no balancer %q", v.Balancer)
 	}
+	for i := range plan.Groups {
+		if t := plan.Groups[i].Traffic; t != nil && !echoes(t) {
+			return fmt.Errorf("clients[%d].traffic: the simulated server echoes, and does not speak the formats of group %s\nhint: protocol: echo, or a run", i, plan.Groups[i].Name)
+		}
+	}
 	for i := range plan.Faults {
 		f := &plan.Faults[i]
 		switch {
@@ -98,6 +104,11 @@ func (m *Model) check(plan *scenario.Plan) error {
 		}
 	}
 	return nil
+}
+
+// echoes reports whether an echo is all that the traffic needs.
+func echoes(t *heartbeat.Traffic) bool {
+	return t.Welcome == nil && t.Join == "" && (t.Self() || t.To == "-") && (t.Ack == nil || t.Ack.Equal(t.Publish)) && t.Message.Equal(t.Publish)
 }
 
 // String describes the model in one line, for the report.

@@ -58,6 +58,9 @@ func (s *shard) init(w *world, d *desk, sink report.Sink, first, n int) {
 			c.rng = w.stream(first + i)
 		}
 		c.machine = heartbeat.New(&w.plan.Groups[g].Config, w.plan.Rand(first+i))
+		if t := w.plan.Groups[g].Traffic; t != nil {
+			c.machine.Carry(t, first+i, w.plan.TrafficRand(first+i))
+		}
 		c.conns, c.events, c.timer = -1, -1, heartbeat.None
 		s.pushClient(int32(i), event{at: w.plan.Start(first + i), kind: evStart, conn: -1})
 	}

@@ -22,7 +22,7 @@ var directions = map[string]Direction{
 	"connect.latency": Lower, "connect.tcp": Lower, "connect.failed": Lower,
 	"clients.open": Higher, "clients.min_open": Higher, "clients.never_opened": Lower, "clients.gave_up": Lower,
 	"clients.doubled": Lower,
-	"delivery.sent":   Neutral, "delivery.acked": Higher, "delivery.lost": Lower, "delivery.duplicated": Lower,
+	"delivery.due":    Neutral, "delivery.sent": Neutral, "delivery.acked": Higher, "delivery.received": Higher, "delivery.lost": Lower, "delivery.acked_lost": Lower, "delivery.duplicated": Lower,
 	"delivery.reordered": Lower, "delivery.latency": Lower,
 	"target.cpu": Lower, "target.rss": Lower, "target.fds": Lower,
 	"target.threads": Lower, "target.accept_queue": Lower, "target.accept_overflows": Lower, "target.syn_drops": Lower,

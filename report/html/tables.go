@@ -142,6 +142,36 @@ func (b *builder) back() {
 	}
 }
 
+// messages is the table of what became of the clients' traffic.
+func (b *builder) messages() {
+	s := b.sums[0]
+	t := &Table{Caption: "Messages", About: report.DeliveryNote, Head: []Head{{"messages", ""}}}
+	for _, h := range report.DeliveryHead {
+		t.Head = append(t.Head, Head{h, ""})
+	}
+	for _, scope := range s.Publishers() {
+		row := Row{Name: "all"}
+		if scope.In != "" {
+			row.Name, row.Depth = "in "+clean(scope.In, 40), 1
+		}
+		for i, m := range report.DeliveryColumns {
+			if i < 7 {
+				row.Cells = append(row.Cells, b.figure(0, m, scope))
+			} else {
+				row.Cells = append(row.Cells, b.latency(m, scope))
+			}
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	if len(t.Rows) == 0 {
+		return
+	}
+	for _, f := range s.Fates() {
+		t.Rows[0].Notes = append(t.Rows[0].Notes, clean(f, 4000))
+	}
+	b.page.Messages = t
+}
+
 // rest is the table of the latencies that belong to no fault.
 func (b *builder) rest() {
 	t := &Table{Caption: "Latencies", About: "heartbeat round trips count from the instant when the beat was due",
