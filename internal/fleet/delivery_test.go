@@ -195,30 +195,30 @@ func value(t *testing.T, r *report.Result, metric string) int {
 	return int(m.Value)
 }
 
-// TestLiarIsCaught: a server that acknowledges and loses one message in a hundred, delivers some twice and some behind the
-// next is caught with the exact ids, and the counts are those of its own log.
+// TestLiarIsCaught: a server that acknowledges and loses one message in 10,000, delivers some twice and some behind the next
+// is caught with the exact ids, and the counts are those of its own log.
 func TestLiarIsCaught(t *testing.T) {
 	t.Parallel()
 	p := newPostOffice()
 	p.unique = true
-	p.drop = func(client, seq int) bool { return (client*31+seq)%100 == 7 }
-	p.double = func(client, seq int) bool { return (client*17+seq)%50 == 3 }
-	p.swap = func(client, seq int) bool { return (client*13+seq)%40 == 5 && seq < 180 } // the last has no next
+	p.drop = func(client, seq int) bool { return (client*1500+seq)%10_000 == 7 }
+	p.double = func(client, seq int) bool { return (client*17+seq)%500 == 3 }
+	p.swap = func(client, seq int) bool { return (client*13+seq)%400 == 5 && seq < 1500 } // the last has no next
 	r := carry(t, p, `
 target: {url: URL}
 clients:
-  - {count: 8, ramp: 100ms, profile: heartcheck, traffic: {rate: 60/s, protocol: delivery, mode: at-least-once, retransmit: 0s, start: 1s, drain: 2s}}
-duration: 6s
+  - {count: 20, ramp: 100ms, profile: heartcheck, traffic: {rate: 500/s, protocol: delivery, mode: at-least-once, retransmit: 0s, start: 1s, drain: 4s}}
+duration: 8s
 expect: [delivery.lost == 0]
 `)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.dropped) < 5 || len(p.doubled) < 10 || len(p.swapped) < 10 {
+	if len(p.dropped) != 3 || len(p.doubled) < 10 || len(p.swapped) < 10 {
 		t.Fatalf("the server was hardly a liar: %d, %d, %d", len(p.dropped), len(p.doubled), len(p.swapped))
 	}
 	d := r.Groups[0].Delivery
 	var want []delivery.ID
-	for client := range int32(8) {
+	for client := range int32(20) {
 		for _, id := range p.dropped {
 			if id.From == client {
 				want = append(want, id)
@@ -232,7 +232,7 @@ expect: [delivery.lost == 0]
 	if diff := cmp.Diff([]int{len(p.dropped), len(p.dropped), len(p.doubled), len(p.swapped)}, got); diff != "" {
 		t.Errorf("dropped, lost, doubled, behind the next (-the server's log +the accounts):\n%s", diff)
 	}
-	if due := value(t, r, "delivery.due"); due != 8*60*3 || r.Outcomes[0].State != report.Fail {
+	if due := value(t, r, "delivery.due"); due != 20*500*3 || r.Outcomes[0].State != report.Fail {
 		t.Errorf("%d due, %+v", due, r.Outcomes[0])
 	}
 }

@@ -58,19 +58,23 @@ func ParseFormat(text string, allowed ...string) (*Format, error) {
 	for rest := text; rest != ""; {
 		before, after, open := strings.Cut(rest, "{{")
 		if before != "" {
+			if n := len(f.parts); n > 0 && f.parts[n-1].slot != slotTo && f.parts[n-1].slot != slotRoom && f.parts[n-1].slot != slotPad && before[0]-'0' <= 9 {
+				return nil, fmt.Errorf("a digit behind {{.%s}} would be read as part of it", formatWords[f.parts[n-1].slot])
+			}
 			f.parts = append(f.parts, part{text: before})
 		}
 		if !open {
 			break
 		}
-		name, tail, closed := strings.Cut(after, "}}")
+		written, tail, closed := strings.Cut(after, "}}")
 		if !closed {
 			return nil, fmt.Errorf("{{ is not closed")
 		}
-		name = strings.TrimPrefix(strings.TrimSpace(name), ".")
+		written = strings.TrimSpace(written)
+		name, dot := strings.CutPrefix(written, ".")
 		i := slices.Index(formatWords, name)
-		if i <= 0 || !slices.Contains(allowed, name) {
-			return nil, fmt.Errorf("{{.%s}} is unknown here; it may hold {{.%s}}", name, strings.Join(allowed, "}}, {{."))
+		if !dot || i <= 0 || !slices.Contains(allowed, name) {
+			return nil, fmt.Errorf("{{%s}} is unknown here; it may hold {{.%s}}", written, strings.Join(allowed, "}}, {{."))
 		}
 		if n := len(f.parts); n > 0 && f.parts[n-1].slot != literal {
 			return nil, fmt.Errorf("{{.%s}} and {{.%s}} need something between them", formatWords[f.parts[n-1].slot], name)

@@ -41,5 +41,6 @@
 //   - Health checks of a balancer: it gives connections to a frozen node, and never to one that is gone.
 //   - Any target but the reference server: with a url or a command, the target is taken for a server that echoes, answers
 //     pings, never beats, never reaps and has no limit.
+//   - Rooms, and any format of a group's traffic that an echo does not answer: such a plan is refused.
 //   - Lag: virtual time has none, so [report.Sink].Lag and Target are never called.
 package sim
