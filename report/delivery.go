@@ -151,12 +151,21 @@ func (g *SegmentGroup) delivery() *SegmentDelivery {
 	return g.Delivery
 }
 
+// breath is how many publishers are looked at under one lock.
+const breath = 128
+
 // fallDue counts what the plan had for its publishers up to now.
 func (r *Recorder) fallDue(now time.Duration) {
 	if r.messages == nil {
 		return
 	}
+	r.lock(now)
+	defer r.mu.Unlock()
 	for i := range r.messages.publishers {
+		if i%breath == breath-1 {
+			r.mu.Unlock()
+			r.mu.Lock()
+		}
 		p := &r.messages.publishers[i]
 		group := r.client(int(p.client)).group
 		for ; p.arrivals.Due() <= now; p.arrivals.Pop() {
@@ -174,6 +183,8 @@ func (r *Recorder) accounts(groups []GroupTotal) {
 	if m == nil {
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	of := func(g uint16) *GroupDelivery {
 		if groups[g].Delivery == nil {
 			groups[g].Delivery = &GroupDelivery{}
@@ -181,6 +192,10 @@ func (r *Recorder) accounts(groups []GroupTotal) {
 		return groups[g].Delivery
 	}
 	for i := range m.publishers {
+		if i%breath == breath-1 {
+			r.mu.Unlock()
+			r.mu.Lock()
+		}
 		p := &m.publishers[i]
 		d := of(r.client(int(p.client)).group)
 		a := m.ledger.Account(p.client, p.due)

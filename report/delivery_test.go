@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,5 +175,46 @@ func TestDeliveryOfADamagedFile(t *testing.T) {
 		if err := d.check(); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%+v: %v", d, err)
 		}
+	}
+}
+
+// TestSnapshotsOfTraffic: snapshots that are taken while messages go to and fro, several at a time, add up each for itself, and
+// the last is as if there had been no others.
+func TestSnapshotsOfTraffic(t *testing.T) {
+	p := publishers(t, 300, 4)
+	play := func(look func(r *Recorder, now time.Duration)) *Result {
+		r := NewRecorder(p, Options{})
+		r.FaultBegan(sec(10), 0)
+		r.FaultEnded(sec(30), 0)
+		for id := range 300 {
+			for a := p.GroupOf(id).Traffic.Arrivals(p.TrafficRand(id)); a.Due() < heartbeat.None; a.Pop() {
+				for _, k := range []heartbeat.OutputKind{heartbeat.Published, heartbeat.Delivered} {
+					if k == heartbeat.Published || a.Seq()%7 > 0 {
+						r.Output(a.Due(), id, &heartbeat.Output{Kind: k, Seq: a.Seq(), From: int32(id), Due: a.Due()})
+					}
+				}
+			}
+			look(r, sec(float64(id)/6))
+		}
+		r.Ended(sec(60))
+		return r.Snapshot(sec(60), SnapshotOptions{Final: true})
+	}
+	var wg sync.WaitGroup
+	busy := play(func(r *Recorder, now time.Duration) {
+		if now%(5*time.Second) > 0 {
+			return
+		}
+		for range 2 {
+			wg.Go(func() {
+				if err := r.Snapshot(now, SnapshotOptions{}).Groups[0].Delivery.check(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+	wg.Wait()
+	quiet := play(func(*Recorder, time.Duration) {})
+	if d := gocmp.Diff(quiet.Groups[0].Delivery, busy.Groups[0].Delivery); d != "" {
+		t.Error(d)
 	}
 }

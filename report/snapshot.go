@@ -39,8 +39,8 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 		res.Status = Complete
 	}
 	over := opt.Final || opt.Interrupted || opt.TargetLost
-	r.lock(now)
 	r.fallDue(now)
+	r.lock(now)
 	res.Segments = r.segments.snapshot(now)
 	res.Series = r.series(now)
 	res.Target = append([]TargetUse(nil), r.target.series...)
@@ -52,7 +52,6 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 		g.Open, g.Attempts, g.Zombies, g.Reap = g.Open.Clone(), g.Attempts.Clone(), g.Zombies.Clone(), g.Reap.Clone()
 		res.Groups[i] = g
 	}
-	r.accounts(res.Groups)
 	for i := range r.clients {
 		c := &r.clients[i]
 		if c.flags&(isMine|wasOpen) == isMine && (c.flags&wasDialled != 0 || r.plan.Start(r.first+i) <= now) {
@@ -60,6 +59,7 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 		}
 	}
 	r.mu.Unlock()
+	r.accounts(res.Groups)
 	res.Occurrences = make([]Occurrence, len(r.occs))
 	for i := range r.occs {
 		r.mu.Lock()

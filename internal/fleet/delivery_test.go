@@ -254,9 +254,11 @@ const quick = `beat: {interval: 300ms}, timeout: 200ms, reconnect: {kind: fixed,
 func TestAtLeastOnceLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"at-least-once", "effectively-once"} {
-		p := newPostOffice()
-		p.unique = mode == "effectively-once"
-		r := carry(t, p, fmt.Sprintf(`
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			p := newPostOffice()
+			p.unique = mode == "effectively-once"
+			r := carry(t, p, fmt.Sprintf(`
 target: {url: URL}
 clients:
   - {group: alone, count: 6, ramp: 100ms, %[1]s, traffic: {rate: 40/s, protocol: delivery, mode: %[2]s, retransmit: 150ms, start: 1s, drain: 3s}}
@@ -265,18 +267,19 @@ duration: 8s
 %[3]s
 expect: [delivery.lost == 0]
 `, quick, mode, faults))
-		if r.Outcomes[0].State != report.Pass {
-			t.Errorf("%s: lost %d of %d, %v", mode, value(t, r, "delivery.lost"), value(t, r, "delivery.due"), r.Groups[0].Delivery.Lied)
-		}
-		if owed := r.Groups[1].Delivery; owed.Owed != 4*owed.Due || owed.Due == 0 {
-			t.Errorf("%s: the room is owed %d for %d messages", mode, owed.Owed, owed.Due)
-		}
-		if resent := r.Groups[0].Delivery.Resent; resent == 0 {
-			t.Errorf("%s: nothing was sent again: did anything break?", mode)
-		}
-		if n := value(t, r, "delivery.duplicated"); mode == "effectively-once" && n != 0 {
-			t.Errorf("%s: %d duplicates", mode, n)
-		}
+			if r.Outcomes[0].State != report.Pass {
+				t.Errorf("%s: lost %d of %d, %v", mode, value(t, r, "delivery.lost"), value(t, r, "delivery.due"), r.Groups[0].Delivery.Lied)
+			}
+			if owed := r.Groups[1].Delivery; owed.Owed != 4*owed.Due || owed.Due == 0 {
+				t.Errorf("%s: the room is owed %d for %d messages", mode, owed.Owed, owed.Due)
+			}
+			if resent := r.Groups[0].Delivery.Resent; resent == 0 {
+				t.Errorf("%s: nothing was sent again: did anything break?", mode)
+			}
+			if n := value(t, r, "delivery.duplicated"); mode == "effectively-once" && n != 0 {
+				t.Errorf("%s: %d duplicates", mode, n)
+			}
+		})
 	}
 }
 
