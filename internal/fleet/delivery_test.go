@@ -207,8 +207,8 @@ func TestLiarIsCaught(t *testing.T) {
 	r := carry(t, p, `
 target: {url: URL}
 clients:
-  - {count: 20, ramp: 100ms, profile: heartcheck, traffic: {rate: 500/s, protocol: delivery, mode: at-least-once, retransmit: 0s, start: 1s, drain: 4s}}
-duration: 8s
+  - {count: 20, ramp: 100ms, profile: heartcheck, traffic: {rate: 500/s, protocol: delivery, mode: at-least-once, retransmit: 0s, start: 1s, drain: 3s}}
+duration: 7s
 expect: [delivery.lost == 0]
 `)
 	p.mu.Lock()
@@ -240,11 +240,11 @@ expect: [delivery.lost == 0]
 // faults are a storm of everything that the stream engine does to connections.
 const faults = `
 chaos:
-  - {at: 1500ms, for: 900ms, fault: blackhole, clients: 50%}
-  - {at: 2s, fault: kill, how: rst, clients: 60%}
-  - {at: 3s, fault: kill, how: fin, clients: 60%}
-  - {at: 3500ms, for: 700ms, fault: blackhole, direction: down}
-  - {at: 4500ms, fault: kill, how: rst}
+  - {at: 1s, for: 700ms, fault: blackhole, clients: 50%}
+  - {at: 1300ms, fault: kill, how: rst, clients: 60%}
+  - {at: 1900ms, fault: kill, how: fin, clients: 60%}
+  - {at: 2200ms, for: 600ms, fault: blackhole, direction: down}
+  - {at: 3s, fault: kill, how: rst}
 `
 
 const quick = `beat: {interval: 300ms}, timeout: 200ms, reconnect: {kind: fixed, delay: 50ms}`
@@ -261,9 +261,9 @@ func TestAtLeastOnceLosesNothing(t *testing.T) {
 			r := carry(t, p, fmt.Sprintf(`
 target: {url: URL}
 clients:
-  - {group: alone, count: 6, ramp: 100ms, %[1]s, traffic: {rate: 40/s, protocol: delivery, mode: %[2]s, retransmit: 150ms, start: 1s, drain: 3s}}
-  - {group: crowd, count: 4, ramp: 100ms, %[1]s, traffic: {rate: 10/s, arrivals: bursts, burst: 5, protocol: delivery, mode: %[2]s, to: "#lobby", join: lobby, start: 1s, drain: 3s}}
-duration: 8s
+  - {group: alone, count: 6, ramp: 100ms, %[1]s, traffic: {rate: 40/s, protocol: delivery, mode: %[2]s, retransmit: 150ms, start: 500ms, drain: 2500ms}}
+  - {group: crowd, count: 4, ramp: 100ms, %[1]s, traffic: {rate: 10/s, arrivals: bursts, burst: 5, protocol: delivery, mode: %[2]s, to: "#lobby", join: lobby, start: 500ms, drain: 2500ms}}
+duration: 6s
 %[3]s
 expect: [delivery.lost == 0]
 `, quick, mode, faults))
@@ -290,8 +290,8 @@ func TestAtMostOnceIsCountedExactly(t *testing.T) {
 	r := carry(t, p, fmt.Sprintf(`
 target: {url: URL}
 clients:
-  - {count: 10, ramp: 100ms, %s, traffic: {rate: 30/s, arrivals: poisson, protocol: delivery, to: server, start: 1s, drain: 3s}}
-duration: 8s
+  - {count: 10, ramp: 100ms, %s, traffic: {rate: 30/s, arrivals: poisson, protocol: delivery, to: server, start: 500ms, drain: 2500ms}}
+duration: 6s
 %s
 `, quick, strings.ReplaceAll(faults, ", direction: down", "")))
 	p.mu.Lock()
@@ -326,11 +326,11 @@ func TestAnyEcho(t *testing.T) {
 	r := carry(t, echo, fmt.Sprintf(`
 target: {url: URL}
 clients:
-  - {group: once, count: 5, ramp: 100ms, %[1]s, traffic: {rate: 30/s, start: 1s, drain: 3s, sizes: lognormal}}
-  - {group: again, count: 5, ramp: 100ms, %[1]s, traffic: {rate: 30/s, start: 1s, drain: 3s, mode: at-least-once, retransmit: 500ms, sizes: uniform, size_max: 5000, formats: {publish: '{"from":{{.Client}},"n":{{.Seq}},"at":{{.Sent}},"pad":"{{.Pad}}"}', message: '{"from":{{.Client}},"n":{{.Seq}},"at":{{.Sent}},"pad":"{{.Pad}}"}'}}}
-duration: 8s
+  - {group: once, count: 5, ramp: 100ms, %[1]s, traffic: {rate: 30/s, start: 500ms, drain: 2500ms, sizes: lognormal}}
+  - {group: again, count: 5, ramp: 100ms, %[1]s, traffic: {rate: 30/s, start: 500ms, drain: 2500ms, mode: at-least-once, retransmit: 500ms, sizes: uniform, size_max: 5000, formats: {publish: '{"from":{{.Client}},"n":{{.Seq}},"at":{{.Sent}},"pad":"{{.Pad}}"}', message: '{"from":{{.Client}},"n":{{.Seq}},"at":{{.Sent}},"pad":"{{.Pad}}"}'}}}
+duration: 6s
 %[2]s
-expect: [delivery.lost > 0 in once, delivery.lost == 0 in again, delivery.due == 600 in again]
+expect: [delivery.lost > 0 in once, delivery.lost == 0 in again, delivery.due == 450 in again]
 `, quick, faults))
 	for _, o := range r.Outcomes {
 		if o.State != report.Pass {
