@@ -47,6 +47,10 @@ func (t *Target) written() FileTarget {
 		if s.Beat > 0 {
 			w.Serve.BeatFrame, w.Serve.BeatText = frames[s.BeatFrame], &s.BeatText
 		}
+		if d := s.Delivery; d != nil {
+			w.Serve.Delivery = &FileDelivery{Store: d.Store, NATS: d.NATS, Retain: ptr(Duration(d.Retain)), Dedup: some(Duration(d.Dedup)), Log: d.Log,
+				DropAcked: some(Share(d.DropAcked)), Duplicate: some(Share(d.Duplicate)), Reorder: some(Share(d.Reorder))}
+		}
 	}
 	return w
 }

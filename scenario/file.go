@@ -44,6 +44,20 @@ type FileServe struct {
 	Backlog    *int      `yaml:"backlog" min:"1" max:"10000000" doc:"Handshakes that may wait; further ones get 503." default:"no limit"`
 	MaxClients *int      `yaml:"max_clients" min:"1" max:"10000000" doc:"Connections that it holds; further ones get 503." default:"no limit"`
 	Reply      string    `yaml:"reply" enum:"echo,none" doc:"What it answers to a message: the message itself, or nothing." default:"echo"`
+
+	Delivery *FileDelivery `yaml:"delivery" doc:"Store, acknowledge and deliver what clients publish, and let them resume: docs/delivery.md. {} does." default:"no"`
+}
+
+// FileDelivery is how the embedded server delivers, as written.
+type FileDelivery struct {
+	Store     string    `yaml:"store" enum:"memory,jetstream" doc:"Where messages are kept: in the server's own memory, which a kill of its process empties; or in NATS JetStream, in a process of its own." default:"memory"`
+	NATS      string    `yaml:"nats" doc:"store jetstream: URL of a NATS server that is there already, with JetStream." default:"one that flatline starts"`
+	Retain    *Duration `yaml:"retain" doc:"A message is kept so long, whoever has it." default:"2m"`
+	Dedup     *Duration `yaml:"dedup" doc:"A message that comes again within so long is acknowledged and not stored again." default:"0s: it is stored again"`
+	Log       string    `yaml:"log" doc:"The server adds a line to this file for each message that it stored, and each lie." default:"none"`
+	DropAcked *Share    `yaml:"drop_acked" doc:"Share of the messages that it acknowledges and forgets: it lies, to be found out." default:"0%"`
+	Duplicate *Share    `yaml:"duplicate" doc:"Share of the messages that it stores twice." default:"0%"`
+	Reorder   *Share    `yaml:"reorder" doc:"Share of the messages that it delivers behind the next one." default:"0%"`
 }
 
 // FileGroup is one group of clients as written: a profile with overrides beside it.

@@ -54,6 +54,19 @@ type Serve struct {
 	Backlog    int             // handshakes that may wait; further ones get 503; 0: no limit
 	MaxClients int             // further connections get 503; 0: no limit
 	Reply      string          // echo (answers a message with itself) or none
+	Delivery   *Delivery       // nil: it keeps and delivers nothing
+}
+
+// Delivery is how the embedded server keeps and delivers messages. Shares are from 0 to 1.
+type Delivery struct {
+	Store     string // memory or jetstream
+	NATS      string // jetstream: URL; "": a server that flatline starts
+	Retain    time.Duration
+	Dedup     time.Duration // 0: what comes again is stored again
+	Log       string        // file; "": none
+	DropAcked float64
+	Duplicate float64
+	Reorder   float64
 }
 
 // Group is a number of clients of one kind.

@@ -106,6 +106,12 @@ func (t *Target) String() string {
 		if x := t.Serve; x.Handshakes > 0 {
 			s += ", " + formatRate(x.Handshakes) + " handshakes"
 		}
+		if d := t.Serve.Delivery; d != nil {
+			s += ", delivers from " + d.Store
+			if d.DropAcked+d.Duplicate+d.Reorder > 0 {
+				s += ", lies"
+			}
+		}
 		return s
 	case len(t.Command) > 0:
 		return t.URL + ", started as: " + strings.Join(t.Command, " ")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
@@ -23,6 +24,7 @@ func (c *checker) target(w *FileTarget) Target {
 		if t.Serve.Reply == "" {
 			t.Serve.Reply = "echo"
 		}
+		t.Serve.Delivery = c.delivering(s.Delivery)
 		for _, key := range []string{"url", "command", "pid"} {
 			if c.written("target." + key) {
 				c.reportKey("target."+key, "remove one of them", "serve and %s exclude each other", key)
@@ -62,6 +64,38 @@ func (c *checker) target(w *FileTarget) Target {
 		c.report("target.command[0]", "command: [node, server.js]", "command has no program")
 	}
 	return t
+}
+
+const defaultRetain = 2 * time.Minute
+
+// delivering resolves how the embedded server delivers.
+func (c *checker) delivering(w *FileDelivery) *Delivery {
+	if w == nil {
+		return nil
+	}
+	const path = "target.serve.delivery"
+	d := &Delivery{Store: w.Store, NATS: w.NATS, Retain: time.Duration(value(w.Retain, Duration(defaultRetain))), Dedup: time.Duration(value(w.Dedup, 0)), Log: w.Log,
+		DropAcked: float64(value(w.DropAcked, 0)), Duplicate: float64(value(w.Duplicate, 0)), Reorder: float64(value(w.Reorder, 0))}
+	if d.Store == "" {
+		d.Store = "memory"
+	}
+	c.only(path+".nats", d.Store == "jetstream", w.NATS != "", "store: jetstream")
+	if u, err := url.Parse(w.NATS); w.NATS != "" && (err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls") {
+		c.report(path+".nats", "nats: nats://127.0.0.1:4222", "nats %q is no address of a NATS server", w.NATS)
+	}
+	if d.Retain < time.Second {
+		c.report(path+".retain", "at least 1s, and longer than a client may be away", "retain %s is too short", chaos.FormatDuration(d.Retain))
+	}
+	if d.Dedup > d.Retain {
+		c.report(path+".dedup", "dedup: "+chaos.FormatDuration(d.Retain)+" or less", "dedup %s is longer than messages are retained, %s", chaos.FormatDuration(d.Dedup), chaos.FormatDuration(d.Retain))
+	}
+	if d.Dedup > 0 && d.Dedup < 100*time.Millisecond {
+		c.report(path+".dedup", "at least 100ms, or 0s for none", "dedup %s is too short", chaos.FormatDuration(d.Dedup))
+	}
+	if d.Duplicate > 0 && d.Dedup > 0 {
+		c.reportKey(path+".duplicate", "leave dedup out", "with dedup nothing is stored twice")
+	}
+	return d
 }
 
 // url checks an address, whose template was not filled in yet.

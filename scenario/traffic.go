@@ -43,7 +43,7 @@ type FileFormats struct {
 	Join    *string `yaml:"join" doc:"Client, after hello: {{.Client}}, {{.Room}}."`
 	Publish *string `yaml:"publish" doc:"Client: {{.Client}}, {{.Seq}}, {{.Sent}} (when it was due, in microseconds of the run), {{.To}}, {{.Pad}} (filler)."`
 	Ack     *string `yaml:"ack" doc:"Server: {{.Client}}, {{.Seq}}. Without one, a message that comes back to its publisher is its acknowledgement."`
-	Message *string `yaml:"message" doc:"Server: {{.Pos}} (position in what this client receives), {{.From}} or {{.Client}}, {{.Seq}}, {{.Sent}}, {{.To}}, {{.Pad}}."`
+	Message *string `yaml:"message" doc:"Server: {{.Pos}} (position in what this client receives, from 1), {{.Prev}} (the position before it; without it positions have no gaps), {{.From}} or {{.Client}}, {{.Seq}}, {{.Sent}}, {{.To}}, {{.Pad}}."`
 	Got     *string `yaml:"got" doc:"Client: {{.Client}}, {{.Pos}} (all up to this position arrived)."`
 }
 
@@ -81,7 +81,7 @@ var trafficFormats = []format{
 		func(f *FileFormats) **string { return &f.Publish }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Publish }},
 	{"ack", []string{"Client", "Seq"}, []string{"Seq"}, "", "ack {{.Client}} {{.Seq}}",
 		func(f *FileFormats) **string { return &f.Ack }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Ack }},
-	{"message", []string{"Pos", "From", "Client", "Seq", "Sent", "To", "Pad"}, []string{"Seq", "Sent"}, publishFormat, "msg {{.Pos}} {{.From}} {{.Seq}} {{.Sent}} {{.Pad}}",
+	{"message", []string{"Pos", "Prev", "From", "Client", "Seq", "Sent", "To", "Pad"}, []string{"Seq", "Sent"}, publishFormat, "msg {{.Pos}} {{.Prev}} {{.From}} {{.Seq}} {{.Sent}} {{.Pad}}",
 		func(f *FileFormats) **string { return &f.Message }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Message }},
 	{"got", []string{"Client", "Pos"}, []string{"Pos"}, "", "got {{.Pos}}",
 		func(f *FileFormats) **string { return &f.Got }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Got }},
@@ -253,8 +253,11 @@ func (c *checker) destination(path string, w *FileTraffic, p *Plan, g *Group, t 
 	s := p.Target.Serve
 	switch {
 	case s == nil || !c.clean("target"):
+	case delivery && s.Delivery == nil:
+		c.report(at("protocol"), "target: {serve: {delivery: {}}}; or protocol: echo", "the embedded server does not deliver, it echoes")
 	case delivery:
-		c.report(at("protocol"), "protocol: echo; or target: {url: ...} with a server that speaks it", "the embedded server does not speak the delivery protocol, it echoes")
+	case s.Delivery != nil && t.Publish.String() == publishFormat:
+		c.report(path, "protocol: delivery; or leave target.serve.delivery out", "the embedded server takes what this group publishes as its own protocol, and does not echo it")
 	case s.Reply == "none":
 		c.report(path, "target: {serve: {reply: echo}}", "the embedded server answers nothing, so nothing would ever arrive")
 	case g.Dialect != "":

@@ -75,6 +75,10 @@ func serveArgs(s *scenario.Serve) []string {
 			c.BeatFrame = server.BeatPing
 		}
 	}
+	if d := s.Delivery; d != nil {
+		c.Delivery, c.Store, c.NATS, c.Retain, c.Dedup, c.Log = true, d.Store, d.NATS, d.Retain, d.Dedup, d.Log
+		c.DropAcked, c.Duplicate, c.Reorder = d.DropAcked, d.Duplicate, d.Reorder
+	}
 	args := []string{"serve"}
 	for _, arg := range c.Args() {
 		args = append(args, "-"+arg)

@@ -264,3 +264,22 @@ func BenchmarkStream(b *testing.B) {
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/streams, "B/stream")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/streams/messages, "ns/message")
 }
+
+// TestAddRange: ranges in any order leave what single numbers leave.
+func TestAddRange(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 13))
+	for range 300 {
+		var ranges, singles Set
+		for range rng.IntN(12) {
+			lo := uint32(rng.IntN(60))
+			hi := uint32(max(int(lo)+rng.IntN(12)-2, 0))
+			ranges.AddRange(lo, hi)
+			for n := lo; n <= hi && hi < 1<<31; n++ {
+				singles.Add(n)
+			}
+			if diff := gocmp.Diff(singles.spans, ranges.spans, gocmp.AllowUnexported(span{})); diff != "" || singles.Len() != ranges.Len() {
+				t.Fatalf("after [%d, %d], of %d and %d (-singles +ranges):\n%s", lo, hi, singles.Len(), ranges.Len(), diff)
+			}
+		}
+	}
+}

@@ -88,22 +88,31 @@ func (s *Set) Prefix() uint32 {
 }
 
 // Fill puts all of 1 to n in.
-func (s *Set) Fill(n uint32) {
-	if n == 0 {
+func (s *Set) Fill(n uint32) { s.AddRange(1, n) }
+
+// AddRange puts all of lo to hi in; nothing where lo is above hi. 0 is never put in.
+func (s *Set) AddRange(lo, hi uint32) {
+	lo = max(lo, 1)
+	if lo > hi {
 		return
 	}
-	i := s.find(n)
-	hi := n
-	if i < len(s.spans) && (s.spans[i].lo <= n || s.spans[i].lo == n+1) {
-		hi = s.spans[i].hi
-		i++
+	if n := len(s.spans); n == 0 || uint64(lo) > uint64(s.spans[n-1].hi)+1 {
+		s.spans = append(s.spans, span{lo, hi})
+		s.n += int64(hi-lo) + 1
+		return
 	}
-	was := int64(0)
-	for _, x := range s.spans[:i] {
-		was += int64(x.hi-x.lo) + 1
+	i := s.find(lo) // the first that ends at or after lo
+	if i > 0 && s.spans[i-1].hi+1 == lo {
+		i--
 	}
-	s.spans = slices.Replace(s.spans, 0, i, span{1, hi})
-	s.n += int64(hi) - was
+	merged, was := span{lo, hi}, int64(0)
+	k := i
+	for ; k < len(s.spans) && uint64(s.spans[k].lo) <= uint64(hi)+1; k++ {
+		was += int64(s.spans[k].hi-s.spans[k].lo) + 1
+		merged = span{min(merged.lo, s.spans[k].lo), max(merged.hi, s.spans[k].hi)}
+	}
+	s.spans = slices.Replace(s.spans, i, k, merged)
+	s.n += int64(merged.hi-merged.lo) + 1 - was
 }
 
 // Missing goes through the numbers from 1 to hi that are not in the set, in ascending order.

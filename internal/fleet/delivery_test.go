@@ -1,10 +1,12 @@
 package fleet_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,145 +19,93 @@ import (
 	"github.com/flatline-dev/flatline/chaos/stream"
 	"github.com/flatline-dev/flatline/internal/delivery"
 	"github.com/flatline-dev/flatline/internal/fleet"
+	"github.com/flatline-dev/flatline/internal/heartbeat"
+	"github.com/flatline-dev/flatline/internal/server"
 	"github.com/flatline-dev/flatline/report"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
-// postOffice speaks the delivery protocol: it stores what is published, replays what a client has not seen, and lies where it
-// is told to. Its own log says what it did, so that the accounts can be held against it.
-type postOffice struct {
-	drop, double, swap func(client, seq int) bool // of a delivery: acknowledge and lose it; carry it out twice; hold it back behind the next
-	unique             bool                       // store a message of a client only once
-
-	mu      sync.Mutex
-	inboxes map[int]*inbox
-	rooms   map[string][]int
-	stored  map[[2]int]bool
-	highest map[int]int // by publisher: all up to it are stored
-
-	dropped, doubled, swapped []delivery.ID
-	seen                      map[[2]int]bool // (client, seq) that came in
+// serverLog is what the server under test says that it did.
+type serverLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-type inbox struct {
-	log  []string // by position, from 1
-	conn *websocket.Conn
-	held string // waits for the next
+func (l *serverLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
 }
 
-func newPostOffice() *postOffice {
-	never := func(int, int) bool { return false }
-	return &postOffice{drop: never, double: never, swap: never, inboxes: map[int]*inbox{}, rooms: map[string][]int{}, stored: map[[2]int]bool{},
-		highest: map[int]int{}, seen: map[[2]int]bool{}}
-}
-
-func (p *postOffice) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	client := -1
-	for {
-		kind, data, err := c.ReadMessage()
-		if err != nil {
-			return
+// of lists the messages with which the server did what, in order.
+func (l *serverLog) of(t *testing.T, what string) (ids []delivery.ID) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.text.String()) {
+		did, rest, _ := strings.Cut(line, " ")
+		if did != what {
+			continue
 		}
-		p.mu.Lock()
-		client = p.read(c, client, kind, string(data))
-		p.mu.Unlock()
+		var id delivery.ID
+		var to string
+		if _, err := fmt.Sscan(rest, &id.From, &id.Seq, &to); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if _, err := fmt.Sscan(to, &id.To); err != nil {
+			id.To = -1 // a room, or nobody
+		}
+		ids = append(ids, id)
 	}
+	return ids
 }
 
-// read takes one frame. The lock is held.
-func (p *postOffice) read(c *websocket.Conn, client, kind int, text string) int {
-	say := func(format string, args ...any) {
-		_ = c.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, format, args...))
-	}
-	f := strings.SplitN(text, " ", 6)
-	var n, seq int
-	var sent int64
-	switch f[0] {
-	case "hello":
-		last := 0
-		fmt.Sscan(f[1], &client)
-		resumes, _ := fmt.Sscan(f[2], &last)
-		b := p.inbox(client)
-		b.conn = c
-		say("welcome %d %d", client, p.highest[client])
-		if resumes > 0 {
-			for _, line := range b.log[last:] {
-				say("%s", line)
+// deliver runs the plan against the embedded server, with chaos/stream, and returns the Result, what the clients said and
+// what the server noted.
+func deliver(t *testing.T, cfg server.Config, text string) (*report.Result, *witness, *serverLog) {
+	t.Helper()
+	log := &serverLog{}
+	cfg.Delivery, cfg.LogTo = true, log
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan server.Info, 1), make(chan error, 1)
+	go func() { done <- server.Run(ctx, cfg, func(i server.Info) { ready <- i }) }()
+	select {
+	case err := <-done:
+		cancel()
+		t.Fatal(err)
+	case i := <-ready:
+		defer func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
 			}
-		}
-	case "join":
-		for _, m := range p.rooms["#"+f[1]] {
-			if m == client {
-				return client
-			}
-		}
-		p.rooms["#"+f[1]] = append(p.rooms["#"+f[1]], client)
-	case "pub":
-		fmt.Sscan(f[1], &n)
-		fmt.Sscan(f[2], &seq)
-		fmt.Sscan(f[3], &sent)
-		p.seen[[2]int{n, seq}] = true
-		again := p.stored[[2]int{n, seq}]
-		p.stored[[2]int{n, seq}] = true
-		for p.stored[[2]int{n, p.highest[n] + 1}] {
-			p.highest[n]++
-		}
-		if !again || !p.unique {
-			to := p.rooms[f[4]]
-			if id := 0; f[4] != "-" && f[4][0] != '#' {
-				fmt.Sscan(f[4], &id)
-				to = []int{id}
-			}
-			for _, id := range to {
-				p.deliver(n, id, seq, sent)
-			}
-		}
-		say("ack %d %d", n, seq)
-	case "got":
-	default: // the heartbeat
-		say("%s", text)
+		}()
+		r, w := carryTo(t, "ws://"+i.Addr, text)
+		return r, w, log
 	}
-	return client
+	return nil, nil, nil
 }
 
-func (p *postOffice) inbox(client int) *inbox {
-	if p.inboxes[client] == nil {
-		p.inboxes[client] = &inbox{}
-	}
-	return p.inboxes[client]
+// witness notes what clients did with messages, beside the recorder.
+type witness struct {
+	*report.Recorder
+	mu sync.Mutex
+	// By client and connection, in order.
+	published, acked, delivered map[[2]uint32][]uint32
 }
 
-func (p *postOffice) deliver(from, to, seq int, sent int64) {
-	b, id := p.inbox(to), delivery.ID{From: int32(from), To: int32(to), Seq: uint32(seq)}
-	put := func(body string) {
-		b.log = append(b.log, fmt.Sprintf("msg %d %s", len(b.log)+1, body))
-		if b.conn != nil {
-			_ = b.conn.WriteMessage(websocket.TextMessage, []byte(b.log[len(b.log)-1]))
-		}
-	}
-	body := fmt.Sprintf("%d %d %d", from, seq, sent)
-	if p.drop(from, seq) {
-		p.dropped = append(p.dropped, id)
-		return
-	}
-	if p.swap(from, seq) && b.held == "" {
-		p.swapped = append(p.swapped, id)
-		b.held = body
-		return
-	}
-	put(body)
-	if p.double(from, seq) {
-		p.doubled = append(p.doubled, id)
-		put(body)
-	}
-	if b.held != "" {
-		put(b.held)
-		b.held = ""
+func (w *witness) Output(now time.Duration, client int, o *heartbeat.Output) {
+	w.Recorder.Output(now, client, o)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := [2]uint32{uint32(client), o.Epoch}
+	switch o.Kind {
+	case heartbeat.Published:
+		w.published[k] = append(w.published[k], o.Seq)
+	case heartbeat.Acked:
+		w.acked[k] = append(w.acked[k], o.Seq)
+	case heartbeat.Delivered:
+		w.delivered[k] = append(w.delivered[k], o.Seq)
 	}
 }
 
@@ -164,7 +114,13 @@ func carry(t *testing.T, h http.Handler, text string) *report.Result {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	defer srv.Close()
-	f, err := scenario.Parse("test.yaml", []byte(strings.ReplaceAll(text, "URL", "ws"+strings.TrimPrefix(srv.URL, "http"))))
+	r, _ := carryTo(t, "ws"+strings.TrimPrefix(srv.URL, "http"), text)
+	return r
+}
+
+func carryTo(t *testing.T, url, text string) (*report.Result, *witness) {
+	t.Helper()
+	f, err := scenario.Parse("test.yaml", []byte(strings.ReplaceAll(text, "URL", url)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,16 +130,17 @@ func carry(t *testing.T, h http.Handler, text string) *report.Result {
 	}
 	start := time.Now()
 	clock := func() time.Duration { return time.Since(start) }
-	rec := report.NewRecorder(p, report.Options{Driver: "fleet", Started: start})
-	engine := stream.New(clock, rec, p.Seed, p.Clients)
-	fl, err := fleet.New(p, fleet.Options{Sink: rec, Clock: clock, Path: engine, Engines: []chaos.Engine{engine}})
+	w := &witness{Recorder: report.NewRecorder(p, report.Options{Driver: "fleet", Started: start}),
+		published: map[[2]uint32][]uint32{}, acked: map[[2]uint32][]uint32{}, delivered: map[[2]uint32][]uint32{}}
+	engine := stream.New(clock, w, p.Seed, p.Clients)
+	fl, err := fleet.New(p, fleet.Options{Sink: w, Clock: clock, Path: engine, Engines: []chaos.Engine{engine}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := fl.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	return rec.Snapshot(clock(), report.SnapshotOptions{Final: true})
+	return w.Snapshot(clock(), report.SnapshotOptions{Final: true}), w
 }
 
 func value(t *testing.T, r *report.Result, metric string) int {
@@ -195,44 +152,46 @@ func value(t *testing.T, r *report.Result, metric string) int {
 	return int(m.Value)
 }
 
-// TestLiarIsCaught: a server that acknowledges and loses one message in 10,000, delivers some twice and some behind the next
-// is caught with the exact ids, and the counts are those of its own log.
+// TestLiarIsCaught: a server that acknowledges and forgets one message in 10,000, stores some twice and delivers some behind
+// the next is caught with the exact ids, and the counts are those of its own log.
 func TestLiarIsCaught(t *testing.T) {
 	t.Parallel()
-	p := newPostOffice()
-	p.unique = true
-	p.drop = func(client, seq int) bool { return (client*1500+seq)%10_000 == 7 }
-	p.double = func(client, seq int) bool { return (client*17+seq)%500 == 3 }
-	p.swap = func(client, seq int) bool { return (client*13+seq)%400 == 5 && seq < 1500 } // the last has no next
-	r := carry(t, p, `
+	r, _, log := deliver(t, server.Config{DropAcked: 1e-4, Duplicate: 2e-3, Reorder: 3e-3}, `
 target: {url: URL}
 clients:
-  - {count: 20, ramp: 100ms, profile: heartcheck, traffic: {rate: 500/s, protocol: delivery, mode: at-least-once, retransmit: 0s, start: 1s, drain: 3s}}
-duration: 7s
+  - {count: 40, ramp: 100ms, profile: heartcheck, traffic: {rate: 250/s, protocol: delivery, mode: at-least-once, retransmit: 0s, start: 1s, drain: 3s}}
+duration: 8s
 expect: [delivery.lost == 0]
 `)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.dropped) != 3 || len(p.doubled) < 10 || len(p.swapped) < 10 {
-		t.Fatalf("the server was hardly a liar: %d, %d, %d", len(p.dropped), len(p.doubled), len(p.swapped))
+	dropped, doubled, swapped := log.of(t, "dropped"), log.of(t, "duplicated"), log.of(t, "reordered")
+	if len(dropped) < 2 || len(doubled) < 10 || len(swapped) < 10 {
+		t.Fatalf("the server was hardly a liar: %d, %d, %d", len(dropped), len(doubled), len(swapped))
 	}
 	d := r.Groups[0].Delivery
-	var want []delivery.ID
-	for client := range int32(20) {
-		for _, id := range p.dropped {
-			if id.From == client {
-				want = append(want, id)
-			}
-		}
-	}
-	if diff := cmp.Diff(want[:min(len(want), report.ListedIDs)], d.Lied); diff != "" {
+	slices.SortFunc(dropped, func(a, b delivery.ID) int { return int(a.From-b.From)<<20 + int(a.Seq) - int(b.Seq) })
+	if diff := cmp.Diff(dropped[:min(len(dropped), report.ListedIDs)], d.Lied); diff != "" {
 		t.Errorf("acknowledged and never delivered (-the server's log +the accounts):\n%s", diff)
 	}
-	got := []int{value(t, r, "delivery.acked_lost"), value(t, r, "delivery.lost"), value(t, r, "delivery.duplicated"), value(t, r, "delivery.reordered")}
-	if diff := cmp.Diff([]int{len(p.dropped), len(p.dropped), len(p.doubled), len(p.swapped)}, got); diff != "" {
-		t.Errorf("dropped, lost, doubled, behind the next (-the server's log +the accounts):\n%s", diff)
+	got := []int{value(t, r, "delivery.acked_lost"), value(t, r, "delivery.lost"), value(t, r, "delivery.duplicated")}
+	if diff := cmp.Diff([]int{len(dropped), len(dropped), len(doubled)}, got); diff != "" {
+		t.Errorf("dropped, lost, doubled (-the server's log +the accounts):\n%s", diff)
 	}
-	if due := value(t, r, "delivery.due"); due != 20*500*3 || r.Outcomes[0].State != report.Fail {
+	// What was stored twice and goes behind the next stands behind its own copy, if that is the next: it is late all the same,
+	// unless the copy came first.
+	twice := map[delivery.ID]bool{}
+	for _, id := range doubled {
+		twice[id] = true
+	}
+	both := 0
+	for _, id := range swapped {
+		if twice[id] {
+			both++
+		}
+	}
+	if n := value(t, r, "delivery.reordered"); n > len(swapped) || n < len(swapped)-both {
+		t.Errorf("%d late, and the server delivered %d behind the next, of them %d stored twice", n, len(swapped), both)
+	}
+	if due := value(t, r, "delivery.due"); due != 40*250*4 || r.Outcomes[0].State != report.Fail {
 		t.Errorf("%d due, %+v", due, r.Outcomes[0])
 	}
 }
@@ -256,9 +215,7 @@ func TestAtLeastOnceLosesNothing(t *testing.T) {
 	for _, mode := range []string{"at-least-once", "effectively-once"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			p := newPostOffice()
-			p.unique = mode == "effectively-once"
-			r := carry(t, p, fmt.Sprintf(`
+			r, _, _ := deliver(t, server.Config{}, fmt.Sprintf(`
 target: {url: URL}
 clients:
   - {group: alone, count: 6, ramp: 100ms, %[1]s, traffic: {rate: 40/s, protocol: delivery, mode: %[2]s, retransmit: 150ms, start: 500ms, drain: 2500ms}}
@@ -283,28 +240,62 @@ expect: [delivery.lost == 0]
 	}
 }
 
-// TestAtMostOnceAgainstTheLog: no more is received than the server's log has, and what the log lacks is lost. An
-// acknowledgement on its way when the path dies makes the two differ, so the counts bound each other.
+// TestAtMostOnceAgainstTheLog: what is lost is counted exactly. On every connection what the server stored is what was
+// published first, and what was acknowledged, or delivered, is what it stored first: bytes arrive in order until the path
+// dies. So each lost message either is not in the server's log, or is among the last that this connection brought there.
 func TestAtMostOnceAgainstTheLog(t *testing.T) {
 	t.Parallel()
-	p := newPostOffice()
-	r := carry(t, p, fmt.Sprintf(`
+	for _, to := range []string{"server", "self"} {
+		t.Run(to, func(t *testing.T) {
+			t.Parallel()
+			r, w, log := deliver(t, server.Config{}, fmt.Sprintf(`
 target: {url: URL}
 clients:
-  - {count: 10, ramp: 100ms, %s, traffic: {rate: 30/s, arrivals: poisson, protocol: delivery, to: server, start: 500ms, drain: 2500ms}}
+  - {count: 20, ramp: 100ms, %s, traffic: {rate: 50/s, arrivals: poisson, protocol: delivery, to: %s, start: 500ms, drain: 2500ms}}
 duration: 6s
 %s
-`, quick, strings.ReplaceAll(faults, ", direction: down", "")))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d := r.Groups[0].Delivery
-	if d.Lost == 0 || d.Sent == d.Due {
-		t.Fatalf("nothing was lost: %+v", d)
-	}
-	// An acknowledgement on its way when the path dies is lost too: what arrived and is not known to have arrived.
-	unknown := int64(len(p.seen)) - d.Received
-	if unknown < 0 || d.Due-int64(len(p.seen)) > d.Lost {
-		t.Errorf("the server has %d of %d messages; the accounts have %d received and %d lost", len(p.seen), d.Due, d.Received, d.Lost)
+`, quick, to, faults))
+			d := r.Groups[0].Delivery
+			if d.Lost == 0 || d.Sent == d.Due {
+				t.Fatalf("nothing was lost: %+v", d)
+			}
+			stored := map[[2]uint32]bool{}
+			for _, id := range log.of(t, "stored") {
+				if k := [2]uint32{uint32(id.From), id.Seq}; stored[k] {
+					t.Errorf("%v was stored twice, and sent once", k)
+				} else {
+					stored[k] = true
+				}
+			}
+			came := w.acked
+			if to == "self" {
+				came = w.delivered
+			}
+			received, unheard, published := 0, 0, 0
+			for k, all := range w.published {
+				n := 0
+				for n < len(all) && stored[[2]uint32{k[0], all[n]}] {
+					n++
+				}
+				for _, seq := range all[n:] {
+					if stored[[2]uint32{k[0], seq}] {
+						t.Errorf("client %d, connection %d: %d was stored, and one before it was not", k[0], k[1], seq)
+					}
+				}
+				if c := came[k]; len(c) > n || !slices.Equal(c, all[:len(c)]) {
+					t.Errorf("client %d, connection %d: the server stored the first %d of %v, and the client heard of %v", k[0], k[1], n, all, c)
+				}
+				received += len(came[k])
+				unheard += n - len(came[k])
+				published += len(all)
+			}
+			if published != int(d.Sent) || received+unheard != len(stored) {
+				t.Errorf("%d published, %d in the accounts; %d received, %d stored and not heard of, %d in the server's log", published, d.Sent, received, unheard, len(stored))
+			}
+			if int(d.Received) != received || int(d.Lost) != int(d.Due)-len(stored)+unheard {
+				t.Errorf("accounts: %d of %d received, %d lost; by the log %d and %d", d.Received, d.Due, d.Lost, received, int(d.Due)-len(stored)+unheard)
+			}
+		})
 	}
 }
 

@@ -19,22 +19,24 @@ const (
 	slotTo          // -, the number of a client, or #room
 	slotPad         // filler up to the message's size
 	slotLast        // position of the last message that the client has; - where it does not resume
-	slotPos         // position of a delivery, from 1 for each receiving client
+	slotPos         // position of a delivery in what the client receives
+	slotPrev        // position of the delivery before it; where a format has it, positions may leave numbers out
 	slotFrom        // number of the client that published, or s
 	slotRoom        // name of the room
 	slotSeen        // highest number of the client's messages that the server has, none missing below it
 )
 
-var formatWords = []string{"", "Client", "Seq", "Sent", "To", "Pad", "Last", "Pos", "From", "Room", "Seen"}
+var formatWords = []string{"", "Client", "Seq", "Sent", "To", "Pad", "Last", "Pos", "Prev", "From", "Room", "Seen"}
 
 // Values are what a [Format] is filled with, and what it reads. A number that the format does not hold stays as it was.
 type Values struct {
-	Client, From   int32 // From is ServerItself for the server's own messages
-	Seq, Pos, Seen uint32
-	Last           int64 // below 0: -
-	Sent           int64
-	To, Room       string
-	Size           int // Pad fills the message up to so many bytes
+	Client, From int32 // From is ServerItself for the server's own messages
+	Seq, Seen    uint32
+	Pos, Prev    uint32
+	Last         int64 // below 0: -
+	Sent         int64
+	To, Room     string
+	Size         int // Pad fills the message up to so many bytes
 }
 
 // ServerItself is who publishes the server's own messages.
@@ -121,6 +123,8 @@ func (f *Format) Append(dst []byte, v *Values) []byte {
 			dst = strconv.AppendUint(dst, uint64(v.Seq), 10)
 		case slotPos:
 			dst = strconv.AppendUint(dst, uint64(v.Pos), 10)
+		case slotPrev:
+			dst = strconv.AppendUint(dst, uint64(v.Prev), 10)
 		case slotSeen:
 			dst = strconv.AppendUint(dst, uint64(v.Seen), 10)
 		case slotSent:
@@ -197,7 +201,7 @@ func (f *Format) Match(data []byte, v *Values) bool {
 
 // set puts a number in its place, if it fits there.
 func (v *Values) set(w slot, n int64) bool {
-	if (w == slotClient || w == slotFrom) && n > 1<<31-1 || (w == slotSeq || w == slotPos || w == slotSeen) && n > 1<<32-1 {
+	if (w == slotClient || w == slotFrom) && n > 1<<31-1 || (w == slotSeq || w == slotPos || w == slotPrev || w == slotSeen) && n > 1<<32-1 {
 		return false
 	}
 	switch w {
@@ -209,6 +213,8 @@ func (v *Values) set(w slot, n int64) bool {
 		v.Seq = uint32(n)
 	case slotPos:
 		v.Pos = uint32(n)
+	case slotPrev:
+		v.Prev = uint32(n)
 	case slotSeen:
 		v.Seen = uint32(n)
 	case slotSent:

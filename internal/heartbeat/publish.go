@@ -15,6 +15,7 @@ type traffic struct {
 	arrivals Arrivals
 	id       int32
 	to       string
+	chained  bool             // deliveries name the one before
 	welcome  bool             // the newest connection takes messages once it is open
 	queue    []unacked        // what waits for its acknowledgement, the one that was sent longest ago first; unsent ones behind
 	inbox    delivery.Set     // positions that arrived
@@ -52,7 +53,7 @@ func (m *Machine) Carry(t *Traffic, id int, rng rand.PCG) {
 	if m.extra == nil {
 		m.extra = &extra{}
 	}
-	x := &traffic{Traffic: t, arrivals: t.Arrivals(rng), id: int32(id), to: t.To}
+	x := &traffic{Traffic: t, arrivals: t.Arrivals(rng), id: int32(id), to: t.To, chained: t.Message.Has("Prev")}
 	if t.Self() {
 		x.to = strconv.Itoa(id)
 	}
@@ -245,7 +246,11 @@ func (m *Machine) delivered(epoch uint32, v *Values, newest bool, out []Output) 
 	if t.Ack == nil && v.From == t.id {
 		out = t.acked(epoch, v.Seq, out)
 	}
-	if v.Pos > 0 {
+	switch {
+	case v.Pos == 0:
+	case t.chained:
+		t.inbox.AddRange(v.Prev+1, v.Pos) // what it leaves out between is not for this client
+	default:
 		t.inbox.Add(v.Pos)
 	}
 	if t.Mode == EffectivelyOnce {

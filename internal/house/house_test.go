@@ -55,8 +55,12 @@ var table = map[string]struct {
 		reason: "it reads Results and never drives anything, so that the same probes can come from a run, a file or a test",
 	},
 	"internal/server": {
-		may:    []string{"internal/dialect", "internal/heartbeat"},
+		may:    []string{"internal/dialect", "internal/heartbeat", "internal/session", "internal/delivery"},
 		reason: "the target is a black box to the rest, as any other target; it knows how real servers talk, in the words for frames",
+	},
+	"internal/session": {
+		may:    []string{"internal/delivery"},
+		reason: "what outlives a connection and a node: numbers and positions, and nothing of connections or frames",
 	},
 	"internal/dialect": {
 		may:    []string{"internal/heartbeat"},

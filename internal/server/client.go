@@ -29,6 +29,8 @@ type client struct {
 	seen    atomic.Int64 // when the last frame arrived; kept only when the server reaps
 	ended   atomic.Int32 // a cause, once somebody has decided to end the connection
 	beating atomic.Bool  // a beat is being written
+	addr    string       // the client's, as the server sees it
+	box     *mailbox     // owned by the reader; nil until it publishes or says hello
 	leaving bool         // a drain has picked it; guarded by Server.mu
 }
 
@@ -37,7 +39,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }
 
 // start takes over a connection that has just been upgraded.
 func (s *Server) start(ws *websocket.Conn, says *speech) {
-	c := &client{s: s, ws: ws, says: says}
+	c := &client{s: s, ws: ws, says: says, addr: ws.RemoteAddr().String()}
 	ws.SetReadLimit(s.cfg.MaxMessage)
 	ws.SetPingHandler(func(data string) error {
 		s.n.pingsIn.Add(1)
@@ -95,7 +97,7 @@ func (c *client) run() {
 		*buf, err = readAll((*buf)[:0], r)
 		if err == nil {
 			s.n.messagesIn.Add(1)
-			if c.ended.Load() == int32(alive) {
+			if c.ended.Load() == int32(alive) && !c.takes(kind, *buf) {
 				text, err = c.answer(kind, *buf, text)
 			}
 		}
@@ -104,6 +106,9 @@ func (c *client) run() {
 		}
 	}
 	why := c.end(classify(err))
+	if c.box != nil {
+		c.box.end()
+	}
 	s.alarms.drop(&c.beat)
 	s.alarms.drop(&c.reap)
 	if why == tooBig || why == protocol {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -40,6 +41,19 @@ type Config struct {
 	Backlog    int           // handshakes that may wait for their slot, further ones get 503; 0: no limit
 	MaxClients int           // open connections, further ones get 503; 0: no limit
 
+	// Delivery makes it keep what clients publish until it has reached them, and acknowledge it: docs/delivery.md. What is no
+	// frame of that protocol is answered as without it.
+	Delivery  bool
+	Store     string        // StoreMemory ("" too), which ends with the process, or StoreJetStream
+	NATS      string        // StoreJetStream: URL of the NATS server that holds the messages of all nodes
+	Retain    time.Duration // a message is kept so long; 0: [session.DefaultRetain]
+	Dedup     time.Duration // a message that comes again within so long is acknowledged and not stored again; 0: it is
+	Log       string        // file to which it adds a line for each message that it stored, and each lie; "": none
+	LogTo     io.Writer     // the same, for tests; not a flag
+	DropAcked float64       // share of the messages that it acknowledges and forgets, 0 to 1: it lies, to be found out
+	Duplicate float64       // share that it stores twice
+	Reorder   float64       // share that it delivers behind the next one
+
 	MaxMessage       int64         // bytes a message may have, a longer one is cut with 1009; 0: 1 MiB
 	HandshakeTimeout time.Duration // for TLS and the whole request header; 0: 10 s
 	CertFile         string        // PEM certificate chain; with KeyFile: TLS
@@ -60,6 +74,15 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.Float64Var(&c.Handshakes, "handshakes", c.Handshakes, "`rate` of handshakes, per second; 0: no limit")
 	fs.IntVar(&c.Backlog, "backlog", c.Backlog, "handshakes that may wait, further ones get 503; 0: no limit")
 	fs.IntVar(&c.MaxClients, "max-clients", c.MaxClients, "open connections, further ones get 503; 0: no limit")
+	fs.BoolVar(&c.Delivery, "delivery", c.Delivery, "store, acknowledge and deliver what clients publish (docs/delivery.md)")
+	fs.StringVar(&c.Store, "store", c.Store, "where messages are kept: memory or jetstream (default memory)")
+	fs.StringVar(&c.NATS, "nats", c.NATS, "`URL` of the NATS server, for -store jetstream")
+	fs.DurationVar(&c.Retain, "retain", c.Retain, "how long messages are kept (default 2m)")
+	fs.DurationVar(&c.Dedup, "dedup", c.Dedup, "store a message that comes again within this time only once; 0: every time")
+	fs.StringVar(&c.Log, "log", c.Log, "add a line for each message stored, and each lie, to this `file`")
+	fs.Float64Var(&c.DropAcked, "drop-acked", c.DropAcked, "acknowledge and forget this `share` of the messages, 0 to 1")
+	fs.Float64Var(&c.Duplicate, "duplicate", c.Duplicate, "store this `share` of the messages twice, 0 to 1")
+	fs.Float64Var(&c.Reorder, "reorder", c.Reorder, "deliver this `share` of the messages behind the next, 0 to 1")
 	fs.Int64Var(&c.MaxMessage, "max-message", c.MaxMessage, "`bytes` a message may have (default 1 MiB)")
 	fs.DurationVar(&c.HandshakeTimeout, "handshake-timeout", c.HandshakeTimeout, "limit for a client's request (default 10s)")
 	fs.StringVar(&c.CertFile, "tls-cert", c.CertFile, "PEM `file` with the certificate: serve wss://")
@@ -127,9 +150,39 @@ func (c Config) filled() (Config, error) {
 	bad(c.Backlog > 0 && c.Handshakes == 0, "backlog: nothing ever waits without a limit of handshakes per second\nhint: set handshakes too")
 	bad(c.MaxClients < 0, "max-clients: %d is negative", c.MaxClients)
 	bad(c.MaxMessage < 0, "max-message: %d is negative", c.MaxMessage)
+	c.checkDelivery(bad)
 	bad((c.CertFile == "") != (c.KeyFile == ""), "tls-cert and tls-key: one is missing")
 	bad(!loopback(c.Control), "control: %q is not a loopback address; whoever reaches it can shut the server down", c.Control)
 	return c, errors.Join(errs...)
+}
+
+// checkDelivery checks, and fills in, what belongs to Delivery.
+func (c *Config) checkDelivery(bad func(is bool, format string, args ...any)) {
+	if !c.Delivery {
+		for _, x := range []struct {
+			name string
+			is   bool
+		}{{"store", c.Store != ""}, {"nats", c.NATS != ""}, {"retain", c.Retain != 0}, {"dedup", c.Dedup != 0}, {"log", c.Log != "" || c.LogTo != nil},
+			{"drop-acked", c.DropAcked != 0}, {"duplicate", c.Duplicate != 0}, {"reorder", c.Reorder != 0}} {
+			bad(x.is, "%s: it belongs to delivery\nhint: set delivery too", x.name)
+		}
+		return
+	}
+	if c.Store == "" {
+		c.Store = StoreMemory
+	}
+	bad(c.Store != StoreMemory && c.Store != StoreJetStream, "store: %q is neither memory nor jetstream", c.Store)
+	bad(c.Store == StoreJetStream && c.NATS == "", "store: jetstream needs the URL of a NATS server\nhint: set nats too")
+	bad(c.Store != StoreJetStream && c.NATS != "", "nats: a store in memory has none\nhint: set store to jetstream")
+	bad(c.Retain < 0, "retain: %v is negative", c.Retain)
+	bad(c.Dedup < 0, "dedup: %v is negative", c.Dedup)
+	bad(c.Duplicate > 0 && c.Dedup > 0, "duplicate: with dedup nothing is stored twice")
+	for _, s := range []struct {
+		name  string
+		share float64
+	}{{"drop-acked", c.DropAcked}, {"duplicate", c.Duplicate}, {"reorder", c.Reorder}} {
+		bad(!(s.share >= 0 && s.share <= 1), "%s: %v is not a share from 0 to 1", s.name, s.share)
+	}
 }
 
 // speak finds a dialect by its name.

@@ -36,11 +36,13 @@ type Server struct {
 	pending  pending
 	upgrader websocket.Upgrader
 	speeches speeches
+	office   *office // nil: it does not deliver
 
 	mu          sync.Mutex
 	first, last *client // open clients in order of connecting
 	closed      bool
 	readers     sync.WaitGroup // the clients' goroutines
+	pumps       sync.WaitGroup // of mailboxes
 	work        sync.WaitGroup // queue, alarms and drains
 	ctx         context.Context
 	cancel      context.CancelFunc
@@ -65,6 +67,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	if _, err := s.speech(""); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
+	}
+	if cfg.Delivery {
+		if s.office, err = newOffice(s.ctx, &s.cfg, s.now); err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
 	}
 	s.work.Go(func() { s.queue.run(s.ctx) })
 	s.work.Go(func() { s.alarms.run(s.ctx, s.fire) })
@@ -169,7 +176,11 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	wait.Wait()
 	s.readers.Wait()
+	s.pumps.Wait()
 	s.work.Wait()
+	if s.office != nil {
+		s.office.close()
+	}
 }
 
 // Run listens, calls ready once clients can connect, and serves until ctx is done or the control API asks for the end,

@@ -62,6 +62,18 @@ type Stats struct {
 	Closed        map[string]uint64 `json:"closed"` // close_frame, eof, reset, reaped, drained, too_big, protocol, write_error, read_error, shutdown
 	Drains        uint64            `json:"drains"` // requests
 	Goroutines    int               `json:"goroutines"`
+	Delivery      *DeliveryStats    `json:"delivery,omitempty"` // nil: the server does not deliver
+}
+
+// DeliveryStats counts messages. Each is counted as often as it happened: what came twice was published twice.
+type DeliveryStats struct {
+	Published uint64 `json:"published"` // came in
+	Stored    uint64 `json:"stored"`
+	Acked     uint64 `json:"acked"`     // acknowledgements written
+	Delivered uint64 `json:"delivered"` // written to a client
+	Replayed  uint64 `json:"replayed"`  // of those, read from the store because the client had missed them
+	Overflows uint64 `json:"overflows"` // times that a client was too slow for its inbox
+	Lies      uint64 `json:"lies"`      // Config.DropAcked, Duplicate and Reorder
 }
 
 type counters struct {
@@ -92,6 +104,11 @@ func (s *Server) Stats() Stats {
 		Beats:         n.beats.Load(),
 		Drains:        n.drains.Load(),
 		Goroutines:    runtime.NumGoroutine(),
+	}
+	if s.office != nil {
+		d := &s.office.n
+		out.Delivery = &DeliveryStats{Published: d.published.Load(), Stored: d.stored.Load(), Acked: d.acked.Load(), Delivered: d.delivered.Load(),
+			Replayed: d.replayed.Load(), Overflows: d.overflows.Load(), Lies: d.lies.Load()}
 	}
 	var closed uint64
 	for i := alive + 1; i < causes; i++ {

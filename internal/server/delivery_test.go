@@ -1,0 +1,157 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// say writes a frame; hear reads the next, and fails the test where it is another than expected. "*" stands for any word.
+func say(t *testing.T, ws *websocket.Conn, text string) {
+	t.Helper()
+	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hear(t *testing.T, ws *websocket.Conn, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_, data, err := ws.ReadMessage()
+		if err != nil {
+			t.Fatalf("instead of %.80q: %v", w, err)
+		}
+		if string(data) != w {
+			t.Fatalf("heard %.80q instead of %.80q", data, w)
+		}
+	}
+}
+
+func TestDeliveryProtocol(t *testing.T) {
+	s := start(t, Config{Delivery: true, Dedup: time.Minute})
+	a, b := s.dial(), s.dial()
+	say(t, a, "hello 1 0")
+	hear(t, a, "welcome 1 0")
+	say(t, a, "pub 1 1 1000 2 abc") // to a client that is not there yet
+	hear(t, a, "ack 1 1")
+	say(t, a, "pub 1 1 1000 2 abc") // again
+	hear(t, a, "ack 1 1")
+	say(t, a, "pub 1 2 2000 -")
+	hear(t, a, "ack 1 2")
+	say(t, b, "hello 2 0")
+	hear(t, b, "welcome 2 0", "msg 1 0 1 1 1000 abc")
+	say(t, b, "join lobby")
+	say(t, b, "pub 2 1 3000 #lobby")
+	// The join starts over behind the position of the hello.
+	heard := map[string]bool{}
+	for !heard["ack 2 1"] || !heard["msg 3 1 2 1 3000"] { // in either order
+		ws := b
+		ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_, data, err := ws.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard[string(data)] = true
+	}
+	if !heard["msg 1 0 1 1 1000 abc"] || len(heard) != 3 {
+		t.Fatalf("heard %v", heard)
+	}
+	say(t, b, "got 3")
+	for _, other := range []string{"123456789", "pub 2", "pub x 1 1 -", "pub 2 0 1 -", "pub 2 1 1 #", "hello 2", "hello 2 x", "join", "join a b", "got x"} {
+		say(t, b, other)
+		hear(t, b, other) // no frame of the protocol: an echo
+	}
+	b.Close()
+	b = s.dial()
+	say(t, b, "hello 2 1") // has the first
+	hear(t, b, "welcome 2 1")
+	say(t, b, "join lobby")
+	hear(t, b, "msg 3 1 2 1 3000")
+	a.Close()
+	a = s.dial()
+	say(t, a, "hello 1 -")
+	hear(t, a, "welcome 1 2")
+}
+
+// TestSlowReader: what a client does not read waits in the store and not in the server's memory, and comes whole and in
+// order once it reads.
+func TestSlowReader(t *testing.T) {
+	s := start(t, Config{Delivery: true})
+	slow, fast := s.dial(), s.dial()
+	say(t, slow, "hello 7 0")
+	hear(t, slow, "welcome 7 0")
+	const n = 1500
+	pad := strings.Repeat("x", 32_000) // more in all than socket buffers take
+	go func() {
+		for i := range n {
+			if fast.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "pub 1 %d 0 7 %s", i+1, pad)) != nil {
+				return
+			}
+		}
+	}()
+	for i := range n {
+		hear(t, fast, fmt.Sprintf("ack 1 %d", i+1))
+	}
+	s.until("an inbox that is full", func(st Stats) bool { return st.Delivery.Overflows > 0 })
+	for i := range n {
+		hear(t, slow, fmt.Sprintf("msg %d %d 1 %d 0 %s", i+1, i, i+1, pad))
+	}
+	if st := s.until("all of it delivered", func(st Stats) bool { return st.Delivery.Delivered == n }); st.Delivery.Stored != n || st.Delivery.Replayed == 0 {
+		t.Errorf("counts: %+v", st.Delivery)
+	}
+}
+
+func FuzzPub(f *testing.F) {
+	f.Add("1 2 3 - xyz")
+	f.Add("1 2 3 #a")
+	f.Add("4294967296 2 3 4")
+	f.Fuzz(func(t *testing.T, text string) {
+		m, ok := parsePub([]byte(text))
+		if !ok {
+			return
+		}
+		if m.Seq == 0 || m.From < 0 || m.Sent < 0 || m.To == "" {
+			t.Errorf("%q is %+v", text, m)
+		}
+		again := fmt.Sprintf("%d %d %d %s %s", m.From, m.Seq, m.Sent, m.To, m.Pad)
+		if back, ok := parsePub([]byte(again)); !ok || *back != *m {
+			t.Errorf("%q is %+v, and written again %+v", text, m, back)
+		}
+	})
+}
+
+// TestLieShares: the share of lies is the one that was asked for, and each kind draws for itself.
+func TestLieShares(t *testing.T) {
+	const n = 200_000
+	var hits [4]int
+	both := 0
+	for i := range uint32(n) {
+		d, r := lie(0.01, lieDrop, int32(i%100), i/100+1), lie(0.01, lieReorder, int32(i%100), i/100+1)
+		if d {
+			hits[lieDrop]++
+		}
+		if r {
+			hits[lieReorder]++
+		}
+		if d && r {
+			both++
+		}
+	}
+	// Five standard deviations of a binomial count.
+	for _, k := range []int{lieDrop, lieReorder} {
+		if p := 0.01; math.Abs(float64(hits[k])-n*p) > 5*math.Sqrt(n*p*(1-p)) {
+			t.Errorf("kind %d: %d of %d", k, hits[k], n)
+		}
+	}
+	if both > 60 {
+		t.Errorf("%d of %d are hit by both, independent draws would be some 20", both, n)
+	}
+	if lie(0, lieDrop, 1, 1) || !lie(1, lieDrop, 1, 1) {
+		t.Error("never and always")
+	}
+}
