@@ -21,7 +21,7 @@ var table = map[string]struct {
 	reason string
 }{
 	"cmd/flatline": {
-		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/calibrate", "internal/server", "internal/search", "internal/capacity", "internal/metrics", "internal/proxy"},
+		may:    []string{"scenario", "chaos", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process", "report", "report/compare", "report/html", "internal/heartbeat", "internal/fleet", "internal/sim", "internal/tune", "internal/calibrate", "internal/server", "internal/search", "internal/capacity", "internal/metrics", "internal/proxy", "internal/session"},
 		reason: "the command wires everything; nothing imports it",
 	},
 	"internal/fleet": {
@@ -93,10 +93,10 @@ var table = map[string]struct {
 }
 
 // onlyIn: a module that only one package may import.
-var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet", "github.com/google/nftables": "chaos/kernel", "github.com/prometheus/client_golang": "internal/metrics"}
+var onlyIn = map[string]string{"gvisor.dev/gvisor": "chaos/packet", "github.com/google/nftables": "chaos/kernel", "github.com/prometheus/client_golang": "internal/metrics", "github.com/nats-io": "internal/session"}
 
 // clockReaders may call time.Now and its relatives; everything else takes the time as an argument.
-var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "internal/proxy", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process"}
+var clockReaders = []string{"cmd/flatline", "internal/fleet", "internal/server", "internal/session", "internal/proxy", "chaos/stream", "chaos/packet", "chaos/kernel", "chaos/process"}
 
 type file struct {
 	pkg, path string

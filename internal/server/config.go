@@ -46,6 +46,7 @@ type Config struct {
 	Delivery  bool
 	Store     string        // StoreMemory ("" too), which ends with the process, or StoreJetStream
 	NATS      string        // StoreJetStream: URL of the NATS server that holds the messages of all nodes
+	Stream    string        // StoreJetStream: name of the stream, the same for all nodes; "": flatline
 	Retain    time.Duration // a message is kept so long; 0: [session.DefaultRetain]
 	Dedup     time.Duration // a message that comes again within so long is acknowledged and not stored again; 0: it is
 	Log       string        // file to which it adds a line for each message that it stored, and each lie; "": none
@@ -77,6 +78,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.Delivery, "delivery", c.Delivery, "store, acknowledge and deliver what clients publish (docs/delivery.md)")
 	fs.StringVar(&c.Store, "store", c.Store, "where messages are kept: memory or jetstream (default memory)")
 	fs.StringVar(&c.NATS, "nats", c.NATS, "`URL` of the NATS server, for -store jetstream")
+	fs.StringVar(&c.Stream, "stream", c.Stream, "`name` of the stream that nodes share (default flatline)")
 	fs.DurationVar(&c.Retain, "retain", c.Retain, "how long messages are kept (default 2m)")
 	fs.DurationVar(&c.Dedup, "dedup", c.Dedup, "store a message that comes again within this time only once; 0: every time")
 	fs.StringVar(&c.Log, "log", c.Log, "add a line for each message stored, and each lie, to this `file`")
@@ -162,7 +164,7 @@ func (c *Config) checkDelivery(bad func(is bool, format string, args ...any)) {
 		for _, x := range []struct {
 			name string
 			is   bool
-		}{{"store", c.Store != ""}, {"nats", c.NATS != ""}, {"retain", c.Retain != 0}, {"dedup", c.Dedup != 0}, {"log", c.Log != "" || c.LogTo != nil},
+		}{{"store", c.Store != ""}, {"nats", c.NATS != ""}, {"stream", c.Stream != ""}, {"retain", c.Retain != 0}, {"dedup", c.Dedup != 0}, {"log", c.Log != "" || c.LogTo != nil},
 			{"drop-acked", c.DropAcked != 0}, {"duplicate", c.Duplicate != 0}, {"reorder", c.Reorder != 0}} {
 			bad(x.is, "%s: it belongs to delivery\nhint: set delivery too", x.name)
 		}
@@ -173,6 +175,11 @@ func (c *Config) checkDelivery(bad func(is bool, format string, args ...any)) {
 	}
 	bad(c.Store != StoreMemory && c.Store != StoreJetStream, "store: %q is neither memory nor jetstream", c.Store)
 	bad(c.Store == StoreJetStream && c.NATS == "", "store: jetstream needs the URL of a NATS server\nhint: set nats too")
+	bad(c.Store != StoreJetStream && c.Stream != "", "stream: a store in memory has none\nhint: set store to jetstream")
+	if c.Store == StoreJetStream && c.Stream == "" {
+		c.Stream = "flatline"
+	}
+	bad(strings.ContainsAny(c.Stream, ".*> \t\r\n/\\"), "stream: %q cannot name a stream", c.Stream)
 	bad(c.Store != StoreJetStream && c.NATS != "", "nats: a store in memory has none\nhint: set store to jetstream")
 	bad(c.Retain < 0, "retain: %v is negative", c.Retain)
 	bad(c.Dedup < 0, "dedup: %v is negative", c.Dedup)

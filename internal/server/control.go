@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// controlAPI is GET /healthz, GET /stats, POST /drain and POST /shutdown, each with a JSON answer.
+// controlAPI is GET /healthz, GET /stats, POST /drain, POST and DELETE /partition, and POST /shutdown, each with a JSON answer.
 func (s *Server) controlAPI(shutdown func()) http.Handler {
 	answer := func(w http.ResponseWriter, status int, v any) {
 		w.Header().Set("Content-Type", "application/json")
@@ -42,6 +42,17 @@ func (s *Server) controlAPI(shutdown func()) http.Handler {
 		}
 		answer(w, http.StatusOK, reply)
 	})
+	partition := func(on bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if err := s.Partition(on); err != nil {
+				answer(w, http.StatusConflict, map[string]string{"error": err.Error()})
+				return
+			}
+			answer(w, http.StatusOK, map[string]bool{"ok": true})
+		}
+	}
+	mux.HandleFunc("POST /partition", partition(true))
+	mux.HandleFunc("DELETE /partition", partition(false))
 	mux.HandleFunc("POST /shutdown", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusAccepted, map[string]bool{"ok": true})
 		shutdown()
@@ -72,6 +83,14 @@ func (c Client) Drain(ctx context.Context, req DrainRequest) (DrainReply, error)
 	var reply DrainReply
 	err := c.call(ctx, http.MethodPost, "/drain", req, &reply)
 	return reply, err
+}
+
+// Partition cuts the server off from its store, or ends that; see [Server.Partition].
+func (c Client) Partition(ctx context.Context, on bool) error {
+	if on {
+		return c.call(ctx, http.MethodPost, "/partition", nil, nil)
+	}
+	return c.call(ctx, http.MethodDelete, "/partition", nil, nil)
 }
 
 // Shutdown asks the server to end; it returns when the server has agreed, not when it is gone.

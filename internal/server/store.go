@@ -8,11 +8,29 @@ import (
 	"github.com/flatline-dev/flatline/internal/session"
 )
 
+// storeOpens is how long a store may take to be there.
+const storeOpens = 10 * time.Second
+
 // openStore opens the store that cfg names.
-func openStore(_ context.Context, cfg *Config, now func() time.Duration) (session.Store, error) {
+func openStore(ctx context.Context, cfg *Config, now func() time.Duration) (session.Store, error) {
 	o := session.Options{Retain: cfg.Retain, Dedup: cfg.Dedup}
-	if cfg.Store == StoreJetStream {
-		return nil, errors.New("store jetstream is not there yet")
+	if cfg.Store != StoreJetStream {
+		return session.NewMemory(o, now), nil
 	}
-	return session.NewMemory(o, now), nil
+	ctx, cancel := context.WithTimeout(ctx, storeOpens)
+	defer cancel()
+	return session.OpenJetStream(ctx, cfg.NATS, cfg.Stream, o)
+}
+
+// Partition cuts the server off from the store that it shares with others, silently, or ends that. Its clients stay, and
+// their heartbeats are answered; what they publish is not stored and so not acknowledged. It is an error for a server that
+// shares none.
+func (s *Server) Partition(on bool) error {
+	if s.office != nil {
+		if shared, ok := s.office.store.(interface{ Partition(bool) }); ok {
+			shared.Partition(on)
+			return nil
+		}
+	}
+	return errors.New("partition: the server shares no store with others\nhint: -delivery -store jetstream")
 }

@@ -1,0 +1,418 @@
+package session
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// JetStream is a Store that any number of servers share: one stream of NATS JetStream in the memory of a NATS server.
+//
+// A message to TO by FROM is stored under the subject NAME.TO.FROM, and its position is its sequence in the stream. The
+// stream publishes what it stored again under live.NAME.TO.FROM with that sequence (RePublish), which every server follows
+// with one subscription. What a client missed is read with direct gets of many messages at once.
+type JetStream struct {
+	o     Options
+	name  string
+	nc    *nats.Conn
+	link  *link
+	inbox string // prefix of the subjects to which acknowledgements come
+
+	mu     sync.Mutex
+	puts   map[string]*put
+	order  []*put // in the order of their deadlines; those that are answered stay until then
+	next   uint64
+	lost   func()
+	closed bool
+	done   chan struct{}
+}
+
+type put struct {
+	token string
+	by    time.Time
+	done  func(error) // nil: answered
+}
+
+var _ Store = (*JetStream)(nil)
+
+const (
+	putPatience = 5 * time.Second // for the acknowledgement of a message
+	maxPuts     = 1 << 15         // messages without one; further ones end with ErrBusy
+	maxPending  = 1 << 20         // messages that wait to be heard
+	maxWait     = 256 << 20       // and their bytes
+	linkTimeout = 2 * time.Second // for a connection to the NATS server; pings go out as often
+)
+
+// ErrBusy is the reason when too many messages wait for their acknowledgement.
+var ErrBusy = errors.New("session: too many messages wait for the store")
+
+var errNoAnswer = errors.New("session: the store did not answer in time")
+
+// OpenJetStream connects to the NATS server at url and makes the stream of that name if it is not there yet; all who name
+// the same one share it. Once open, a store whose connection is lost connects again for as long as it takes.
+func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream, error) {
+	if o.Retain == 0 {
+		o.Retain = DefaultRetain
+	}
+	s := &JetStream{o: o, name: name, link: newLink(), puts: map[string]*put{}, done: make(chan struct{})}
+	fail := func(err error) (*JetStream, error) {
+		if s.nc != nil {
+			s.nc.Close()
+		}
+		return nil, fmt.Errorf("open the stream %s at %s: %w", name, url, err)
+	}
+	var err error
+	s.nc, err = nats.Connect(url, nats.Name("flatline"), nats.SetCustomDialer(s.link), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.ReconnectBufSize(-1), nats.PingInterval(linkTimeout), nats.MaxPingsOutstanding(2), nats.Timeout(linkTimeout),
+		nats.ReconnectHandler(func(*nats.Conn) { s.missed() }),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			if sub != nil && errors.Is(err, nats.ErrSlowConsumer) {
+				s.missed()
+			}
+		}))
+	if err != nil {
+		return fail(err)
+	}
+	js, err := jetstream.New(s.nc)
+	if err != nil {
+		return fail(err)
+	}
+	_, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: name, Subjects: []string{name + ".*.*"}, Storage: jetstream.MemoryStorage, MaxAge: o.Retain, Duplicates: max(o.Dedup, 100*time.Millisecond),
+		Discard: jetstream.DiscardOld, AllowDirect: true, RePublish: &jetstream.RePublish{Source: name + ".>", Destination: "live." + name + ".>"},
+	})
+	if err != nil {
+		return fail(err)
+	}
+	s.inbox = nats.NewInbox() + "."
+	if _, err := s.nc.Subscribe(s.inbox+"*", s.answered); err != nil {
+		return fail(err)
+	}
+	if err := s.nc.FlushTimeout(putPatience); err != nil {
+		return fail(err)
+	}
+	go s.giveUp()
+	return s, nil
+}
+
+// DeleteStream removes the stream of that name from the NATS server at url.
+func DeleteStream(ctx context.Context, url, name string) error {
+	nc, err := nats.Connect(url, nats.Name("flatline"), nats.Timeout(linkTimeout))
+	if err != nil {
+		return fmt.Errorf("delete the stream %s: %w", name, err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err == nil {
+		err = js.DeleteStream(ctx, name)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("delete the stream %s: %w", name, err)
+	}
+	return nil
+}
+
+// token writes a destination as a part of a subject: no dots, no wildcards.
+func token(to string) string {
+	if room, ok := strings.CutPrefix(to, "#"); ok {
+		return "r" + base64.RawURLEncoding.EncodeToString([]byte(room))
+	}
+	return to
+}
+
+// destination is the inverse of token.
+func destination(token string) (string, bool) {
+	if room, ok := strings.CutPrefix(token, "r"); ok {
+		name, err := base64.RawURLEncoding.DecodeString(room)
+		return "#" + string(name), err == nil
+	}
+	return token, token != ""
+}
+
+func publisher(from int32) string {
+	if from == ServerItself {
+		return "s"
+	}
+	return strconv.Itoa(int(from))
+}
+
+// encode writes what the subject does not say: SEQ SENT SEEN PAD.
+func encode(m *Message) []byte {
+	b := make([]byte, 0, 32+len(m.Pad))
+	b = append(strconv.AppendUint(b, uint64(m.Seq), 10), ' ')
+	b = append(strconv.AppendInt(b, m.Sent, 10), ' ')
+	b = append(strconv.AppendUint(b, uint64(m.Seen), 10), ' ')
+	return append(b, m.Pad...)
+}
+
+// decode is the inverse of encode, with the subject behind the stream's name.
+func decode(subject string, data []byte, m *Message) bool {
+	to, from, _ := strings.Cut(subject, ".")
+	var ok bool
+	if m.To, ok = destination(to); !ok {
+		return false
+	}
+	m.From = ServerItself
+	if from != "s" {
+		n, err := strconv.ParseInt(from, 10, 32)
+		if err != nil || n < 0 {
+			return false
+		}
+		m.From = int32(n)
+	}
+	f := bytes.SplitN(data, []byte{' '}, 4)
+	if len(f) != 4 {
+		return false
+	}
+	seq, err1 := strconv.ParseUint(string(f[0]), 10, 32)
+	sent, err2 := strconv.ParseInt(string(f[1]), 10, 64)
+	seen, err3 := strconv.ParseUint(string(f[2]), 10, 32)
+	m.Seq, m.Sent, m.Seen, m.Pad = uint32(seq), sent, uint32(seen), string(f[3])
+	return err1 == nil && err2 == nil && err3 == nil
+}
+
+// Put implements Store. It never blocks; a message beyond maxPuts ends with ErrBusy.
+func (s *JetStream) Put(m *Message, done func(error)) {
+	p := &put{by: time.Now().Add(putPatience), done: done}
+	s.mu.Lock()
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		done(ErrClosed)
+		return
+	case len(s.puts) >= maxPuts:
+		s.mu.Unlock()
+		done(ErrBusy)
+		return
+	}
+	s.next++
+	p.token = strconv.FormatUint(s.next, 36)
+	s.puts[p.token] = p
+	s.order = append(s.order, p)
+	s.mu.Unlock()
+
+	msg := &nats.Msg{Subject: s.name + "." + token(m.To) + "." + publisher(m.From), Reply: s.inbox + p.token, Data: encode(m)}
+	if s.o.Dedup > 0 && m.From != ServerItself {
+		msg.Header = nats.Header{nats.MsgIdHdr: {publisher(m.From) + "." + strconv.FormatUint(uint64(m.Seq), 10)}}
+	}
+	if err := s.nc.PublishMsg(msg); err != nil {
+		s.finish(p.token, err)
+	}
+}
+
+// finish tells whoever put it how a message fared.
+func (s *JetStream) finish(token string, err error) {
+	s.mu.Lock()
+	p := s.puts[token]
+	delete(s.puts, token)
+	var done func(error)
+	if p != nil {
+		done, p.done = p.done, nil
+	}
+	s.mu.Unlock()
+	if done != nil {
+		done(err)
+	}
+}
+
+// answered takes an acknowledgement.
+func (s *JetStream) answered(m *nats.Msg) {
+	var ack struct {
+		Seq   uint64
+		Error *struct {
+			Code        int
+			Description string
+		}
+	}
+	err := json.Unmarshal(m.Data, &ack)
+	switch {
+	case m.Header.Get("Status") != "": // 503: nobody there to store it
+		err = fmt.Errorf("session: the store is not there (%s)", m.Header.Get("Status"))
+	case err != nil:
+		err = fmt.Errorf("session: an acknowledgement that is none: %w", err)
+	case ack.Error != nil:
+		err = fmt.Errorf("session: not stored: %s", ack.Error.Description)
+	case ack.Seq == 0:
+		err = errors.New("session: an acknowledgement without a position")
+	}
+	s.finish(strings.TrimPrefix(m.Subject, s.inbox), err)
+}
+
+// giveUp ends what was not acknowledged in time.
+func (s *JetStream) giveUp() {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		var late []string
+		s.mu.Lock()
+		n := 0
+		for ; n < len(s.order) && (s.order[n].done == nil || now.After(s.order[n].by)); n++ {
+			if s.order[n].done != nil {
+				late = append(late, s.order[n].token)
+			}
+		}
+		s.order = s.order[n:]
+		s.mu.Unlock()
+		for _, t := range late {
+			s.finish(t, errNoAnswer)
+		}
+	}
+}
+
+// missed says that something may not have been heard.
+func (s *JetStream) missed() {
+	s.mu.Lock()
+	lost := s.lost
+	s.mu.Unlock()
+	if lost != nil {
+		lost()
+	}
+}
+
+// Follow implements Store.
+func (s *JetStream) Follow(heard func(*Message), lost func()) error {
+	s.mu.Lock()
+	s.lost = lost
+	s.mu.Unlock()
+	prefix := "live." + s.name + "."
+	sub, err := s.nc.Subscribe(prefix+">", func(msg *nats.Msg) {
+		var m Message
+		pos, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 32)
+		if err == nil && decode(strings.TrimPrefix(msg.Subject, prefix), msg.Data, &m) {
+			m.Pos = uint32(pos)
+			heard(&m)
+		}
+	})
+	if err == nil {
+		err = sub.SetPendingLimits(maxPending, maxWait)
+	}
+	if err == nil {
+		err = s.nc.FlushTimeout(putPatience)
+	}
+	if err != nil {
+		return fmt.Errorf("session: follow the stream: %w", err)
+	}
+	return nil
+}
+
+// get asks for up to batch messages of a subject from seq on, or for the last one.
+func (s *JetStream) get(ctx context.Context, request map[string]any, each func(subject string, pos uint32, data []byte) error) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	inbox := nats.NewInbox()
+	sub, err := s.nc.SubscribeSync(inbox)
+	if err != nil {
+		return fmt.Errorf("session: read the stream: %w", err)
+	}
+	defer sub.Unsubscribe()
+	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.name, inbox, body); err != nil {
+		return fmt.Errorf("session: read the stream: %w", err)
+	}
+	_, batch := request["batch"]
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return fmt.Errorf("session: read the stream: %w", err)
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+		case "204", "404": // no more, or none
+			return nil
+		default:
+			return fmt.Errorf("session: read the stream: %s %s", status, m.Header.Get("Description"))
+		}
+		pos, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 32)
+		if err != nil {
+			return fmt.Errorf("session: read the stream: a message without a position (more than 2^32 are too many): %w", err)
+		}
+		if err := each(m.Header.Get(jetstream.SubjectHeader), uint32(pos), m.Data); err != nil {
+			return err
+		}
+		if !batch {
+			return nil
+		}
+	}
+}
+
+// After implements Store.
+func (s *JetStream) After(ctx context.Context, to []string, pos uint32, max int) ([]Message, error) {
+	var out []Message
+	for _, t := range to {
+		err := s.get(ctx, map[string]any{"seq": uint64(pos) + 1, "next_by_subj": s.name + "." + token(t) + ".*", "batch": max}, func(subject string, pos uint32, data []byte) error {
+			m := Message{Pos: pos}
+			if !decode(strings.TrimPrefix(subject, s.name+"."), data, &m) {
+				return fmt.Errorf("session: a message at %d that is not flatline's", pos)
+			}
+			out = append(out, m)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(out, func(a, b Message) int { return cmp.Compare(a.Pos, b.Pos) })
+	return out[:min(len(out), max)], nil
+}
+
+// Seen implements Store: what the publisher's last message says that was stored before it, and that message itself if it
+// is the next.
+func (s *JetStream) Seen(ctx context.Context, from int32) (uint32, error) {
+	var seen uint32
+	err := s.get(ctx, map[string]any{"last_by_subj": s.name + ".*." + publisher(from)}, func(subject string, _ uint32, data []byte) error {
+		var m Message
+		if decode(strings.TrimPrefix(subject, s.name+"."), data, &m) {
+			if seen = m.Seen; m.Seq == m.Seen+1 {
+				seen = m.Seq
+			}
+		}
+		return nil
+	})
+	return seen, err
+}
+
+// Partition cuts the store off from its NATS server, silently and both ways, or ends that. Bytes that are on their way
+// then arrive late, as those of TCP do.
+func (s *JetStream) Partition(on bool) { s.link.partition(on) }
+
+// Close implements Store.
+func (s *JetStream) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.done)
+	s.lost = nil
+	var waiting []string
+	for t := range s.puts {
+		waiting = append(waiting, t)
+	}
+	s.mu.Unlock()
+	s.link.partition(false)
+	s.nc.Close()
+	for _, t := range waiting {
+		s.finish(t, ErrClosed)
+	}
+	return nil
+}
