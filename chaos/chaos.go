@@ -27,6 +27,7 @@ const (
 	IdleCut   Kind = "idle-cut"  // a middlebox forgets quiet connections
 	Drain     Kind = "drain"     // the server says goodbye first
 	Suspend   Kind = "suspend"   // the client's device sleeps, or its timers are throttled
+	Partition Kind = "partition" // nodes of the server are cut off from the others; their clients notice nothing
 )
 
 // Direction of the bytes that a fault touches, seen from the client.

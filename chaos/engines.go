@@ -27,7 +27,7 @@ var Engines = []EngineInfo{
 	{"stream", "faults on a byte stream, in the client's own connection; no privileges", []Skill{
 		{Kind: Blackhole}, {Kind: Delay}, {Kind: Throttle}, {Kind: Kill, Hows: connKills}, {Kind: Refuse}, {Kind: IdleCut}}},
 	{"fleet", "faults of the client's device, in the client itself", []Skill{{Kind: Suspend}}},
-	{"server", "the embedded reference server", []Skill{{Kind: Drain}}},
+	{"server", "the embedded reference server", []Skill{{Kind: Drain}, {Kind: Partition}}},
 	{"process", "signals to a server process that flatline started or was given", []Skill{
 		{Kind: Stall}, {Kind: Kill, Hows: []How{Process}}}},
 	{"packet", "faults on IP packets, in a user-space TCP/IP stack; no privileges", []Skill{

@@ -84,7 +84,7 @@ func randomFault(rng *rand.Rand) Fault {
 		f.Every = f.For + d()
 		f.Times = rng.IntN(5)
 	}
-	if f.Kind != Stall && f.How != Process && maybe() {
+	if f.Kind != Stall && f.Kind != Partition && f.How != Process && maybe() {
 		switch rng.IntN(3) {
 		case 0:
 			f.Clients.Percent = 100 - 100*rng.Float64()
@@ -95,7 +95,14 @@ func randomFault(rng *rand.Rand) Fault {
 			f.Clients.Group = words[rng.IntN(len(words))]
 		}
 	}
-	for range rng.IntN(3) {
+	nodes := rng.IntN(3)
+	switch f.Kind {
+	case Partition:
+		nodes++
+	case Suspend:
+		nodes = 0
+	}
+	for range nodes {
 		f.Nodes = append(f.Nodes, rng.IntN(10))
 	}
 	if has("direction") && maybe() {
@@ -182,7 +189,7 @@ func FuzzParseFault(f *testing.F) {
 func TestParseErrors(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{"", "fault: an empty line; hint: blackhole at 10s for 20s clients 33%"},
-		{"explode at 3s", `fault: "explode" is no kind of fault; hint: one of blackhole, drop, delay, throttle, duplicate, reorder, corrupt, kill, stall, refuse, idle-cut, drain or suspend`},
+		{"explode at 3s", `fault: "explode" is no kind of fault; hint: one of blackhole, drop, delay, throttle, duplicate, reorder, corrupt, kill, stall, refuse, idle-cut, drain, suspend or partition`},
 		{"blackhole at 10", `blackhole: at: duration "10" has no unit; hint: 10s`},
 		{"blackhole at", `blackhole: nothing after "at"`},
 		{"blackhole at 1s at 2s", "blackhole: at is given twice"},

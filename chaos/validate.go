@@ -8,7 +8,7 @@ import (
 )
 
 // Kinds are all kinds of fault, in the order of the documentation.
-var Kinds = []Kind{Blackhole, Drop, Delay, Throttle, Duplicate, Reorder, Corrupt, Kill, Stall, Refuse, IdleCut, Drain, Suspend}
+var Kinds = []Kind{Blackhole, Drop, Delay, Throttle, Duplicate, Reorder, Corrupt, Kill, Stall, Refuse, IdleCut, Drain, Suspend, Partition}
 
 // FieldError is a problem with one field of a fault. Field is the key under which a scenario file writes it: fault (the
 // kind), at, for, every, times, clients, nodes, direction, how, code, restart, by, jitter, distribution, rate, burst,
@@ -48,6 +48,7 @@ var shapes = map[Kind]shape{
 	IdleCut:   {fields: []string{"for", "how", "after"}, needs: []string{"after"}, hows: []How{Silent, RST, FIN}},
 	Drain:     {fields: []string{"code", "notice", "grace"}},
 	Suspend:   {fields: []string{"for", "how", "grid"}, hows: []How{Sleep, Timers}},
+	Partition: {fields: []string{"for"}},
 }
 
 // Mode is How with the kind's default filled in: rst for a kill, silent for an idle-cut, sleep for a suspend, "" for the
@@ -140,8 +141,14 @@ func (f *Fault) validateTiming(add addProblem) {
 		add("clients", "", "share %v%% is not in (0%%,100%%]", s.Percent)
 	case s.Percent > 0 && s.Count > 0:
 		add("clients", "", "a share and a count exclude each other")
-	case s != Selector{} && (f.Kind == Stall || f.Kind == Kill && f.How == Process):
+	case s != Selector{} && (f.Kind == Stall || f.Kind == Partition || f.Kind == Kill && f.How == Process):
 		add("clients", "leave it out, or choose nodes", "a %s hits the server and with it every client", f.Kind)
+	}
+	if f.Kind == Partition && len(f.Nodes) == 0 {
+		add("nodes", "nodes: [1]", "missing; a partition needs them: cut off from whom")
+	}
+	if f.Kind == Suspend && len(f.Nodes) > 0 {
+		add("nodes", "choose clients", "a suspend hits devices, wherever they are connected")
 	}
 }
 

@@ -139,6 +139,7 @@ func (r *Recorder) opened(now time.Duration, id int, c *client, epoch uint32) {
 	if c.flags&isOpen == 0 {
 		g.Open.Add(now, 1)
 	}
+	r.settledOn(now, c, c.flags&isOpen != 0)
 	if c.flags&isOpen == 0 || c.sick > 0 {
 		r.segments.healthy(now, c.group, +1)
 	}
@@ -158,9 +159,20 @@ func (r *Recorder) dead(now time.Duration, id int, c *client, o *heartbeat.Outpu
 		}
 		c.flags &^= isOpen
 		c.sick = 0
+		if len(r.nodes) > 0 {
+			r.nodes[c.node].Open.Add(now, -1)
+			r.nodes[c.node].Deaths++
+		}
 	}
 	hit, occ, t0 := r.attribute(now, id, c, o)
 	c.lastOcc, c.lastT0 = occ, t0
+	if occ >= 0 && c.hits < 2 {
+		if c.hits++; c.hits == 1 {
+			r.hits.Once++
+		} else {
+			r.hits.Twice++
+		}
+	}
 	r.explainZombie(now, c)
 	switch {
 	case hit >= 0: // a detection

@@ -234,7 +234,7 @@ func (r *Recorder) attribute(now time.Duration, id int, c *client, o *heartbeat.
 	for k := range r.occs {
 		s := &r.occs[k]
 		if !s.severs || s.began < 0 || s.began > now || s.lasts() < o.LastHeard || s.fault.Kind == chaos.IdleCut ||
-			s.failed != "" || !s.victims.Has(id) || r.exposedTo(c, int32(k), o.Epoch) {
+			s.failed != "" || !s.victims.Has(id) || !s.on(c.node) || r.exposedTo(c, int32(k), o.Epoch) {
 			continue
 		}
 		if fits := produces(s.fault, o.Cause); better(fits, s.began) {

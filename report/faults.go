@@ -26,6 +26,9 @@ func (r *Recorder) FaultBegan(now time.Duration, occ int) {
 	}
 	o.began = now
 	o.victims = r.plan.Victims(occ)
+	if len(o.fault.Nodes) > 0 {
+		o.victims = r.there(o)
+	}
 	r.boundary(now, o.severs && (o.fault.Instant() || o.fault.Kind == chaos.IdleCut))
 	if o.fault.Kind == chaos.Kill && o.fault.How == chaos.Process && o.fault.Restart > 0 {
 		r.segments.marks = append(r.segments.marks, now+o.fault.Restart)

@@ -70,6 +70,14 @@ func (r *Result) merge(o *Result) error {
 			a.Delivery.merge(b.Delivery)
 		}
 	}
+	if len(r.Nodes) != len(o.Nodes) {
+		return errors.New("the plans differ in nodes")
+	}
+	for i := range r.Nodes {
+		r.Nodes[i].merge(&o.Nodes[i])
+	}
+	r.Hits.Once += o.Hits.Once
+	r.Hits.Twice += o.Hits.Twice
 	for i := range r.Occurrences {
 		if err := r.Occurrences[i].merge(&o.Occurrences[i]); err != nil {
 			return err

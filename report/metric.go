@@ -154,6 +154,9 @@ func (q *query) value(family, stat string) (Measure, error) {
 		"target.syn_drops", "target.listener_drops", "harness.cpu", "harness.rss":
 		return q.usage(family)
 	}
+	if strings.HasPrefix(family, "nodes.") {
+		return q.nodes(family)
+	}
 	if strings.HasPrefix(family, "delivery.") {
 		return q.messages(family, stat)
 	}

@@ -51,7 +51,9 @@ type Recorder struct {
 	warnings []Warning
 	pool     []coarseCounts // arena for the seconds' histograms
 	live     liveCounts
-	messages *messages     // nil without traffic
+	messages *messages   // nil without traffic
+	nodes    []NodeTotal // nil with one node
+	hits     Hits
 	over     time.Duration // when Ended was called; never: the run goes on
 }
 
@@ -71,6 +73,8 @@ type client struct {
 	state     uint8
 	sick      uint8 // active severing faults on its present connection
 	flags     uint8
+	// Of several nodes: that of its present connection and of its present attempt, and how often a fault ended a connection.
+	node, dialledNode, hits uint8
 }
 
 const (
@@ -119,6 +123,9 @@ func NewRecorder(plan *scenario.Plan, opts Options) *Recorder {
 		}
 	}
 	r.messages = newMessages(plan, r.clients, r.first)
+	if n := plan.Target.Nodes(); n > 1 {
+		r.nodes = make([]NodeTotal, n)
+	}
 	r.groups = make([]groupState, len(plan.Groups))
 	for i := range plan.Groups {
 		c := &plan.Groups[i].Config

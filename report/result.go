@@ -43,7 +43,9 @@ type Result struct {
 	Plan        PlanInfo      `json:"plan"`
 	Occurrences []Occurrence  `json:"occurrences"`
 	Segments    []Segment     `json:"segments"`
-	Groups      []GroupTotal  `json:"groups"` // one for each group of the plan, in order
+	Groups      []GroupTotal  `json:"groups"`          // one for each group of the plan, in order
+	Nodes       []NodeTotal   `json:"nodes,omitempty"` // one for each node of the target, where there are several
+	Hits        Hits          `json:"hits,omitzero"`   // where there are several nodes
 	Series      Series        `json:"series"`
 	Target      []TargetUse   `json:"target,omitempty"`  // where its process was visible, once a second
 	Harness     []TargetUse   `json:"harness,omitempty"` // the same of flatline itself: CPU, RSS, FDs, Threads

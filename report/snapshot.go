@@ -58,6 +58,11 @@ func (r *Recorder) Snapshot(now time.Duration, opt SnapshotOptions) *Result {
 			res.Groups[c.group].NeverOpened++
 		}
 	}
+	for i := range r.nodes {
+		n := &r.nodes[i]
+		res.Nodes = append(res.Nodes, NodeTotal{n.Open.Clone(), n.Attempts.Clone(), n.Deaths})
+	}
+	res.Hits = r.hits
 	r.mu.Unlock()
 	r.accounts(res.Groups)
 	res.Occurrences = make([]Occurrence, len(r.occs))

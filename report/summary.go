@@ -80,6 +80,7 @@ type Summary struct {
 	Outcomes []SummaryCase     `json:"expectations" doc:"in the order of the scenario"`
 	Faults   []SummaryFault    `json:"faults" doc:"one for each happening, in the order of their begin"`
 	Figures  []Figure          `json:"figures" doc:"whole run, baseline, recovery, then each fault"`
+	Nodes    []SummaryNode     `json:"nodes,omitempty" doc:"one for each node of the target; absent where it has one"`
 	Delivery []SummaryDelivery `json:"delivery,omitempty" doc:"of the groups that publish messages or were sent some; absent without traffic"`
 	Trust    SummaryTrust      `json:"trust" doc:"how far to trust it"`
 	Warnings []SummaryWarning  `json:"warnings" doc:"what made the numbers less trustworthy"`
@@ -144,6 +145,7 @@ func Summarize(r *Result) *Summary {
 	s.Word, s.Held = r.headline()
 	s.measure(names)
 	s.deliveries(names)
+	s.nodes()
 	for i := range r.Outcomes {
 		s.Outcomes = append(s.Outcomes, r.summaryCase(i))
 	}

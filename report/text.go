@@ -37,6 +37,7 @@ func WriteText(w io.Writer, r *Result, o TextOptions) error {
 	t.head()
 	t.noticed()
 	t.cameBack()
+	t.even()
 	t.arrived()
 	t.healthy()
 	t.trust()

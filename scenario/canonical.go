@@ -40,10 +40,22 @@ func some[T comparable](v T) *T {
 }
 
 func (t *Target) written() FileTarget {
-	w := FileTarget{URL: t.URL, Command: t.Command, PID: some(t.PID), Ready: ptr(Duration(t.Ready)), CA: t.CA, Insecure: t.Insecure}
+	w := FileTarget{Command: t.Command, PID: some(t.PID), Ready: ptr(Duration(t.Ready)), CA: t.CA, Insecure: t.Insecure}
+	switch {
+	case len(t.URLs) > 0:
+		w.URL = t.URLs
+	case t.URL != "":
+		w.URL = URLs{t.URL}
+	}
+	if t.Nodes() > 1 {
+		w.Balancer = &FileBalancer{Policy: t.Balancer.Policy, Eject: ptr(Duration(t.Balancer.Eject))}
+	}
 	if s := t.Serve; s != nil {
 		w.Serve = &FileServe{Beat: some(Duration(s.Beat)), Reap: some(Duration(s.Reap)), Handshakes: some(Rate(s.Handshakes)),
 			Backlog: some(s.Backlog), MaxClients: some(s.MaxClients), Reply: s.Reply}
+		if s.Nodes > 1 {
+			w.Serve.Nodes = &s.Nodes
+		}
 		if s.Beat > 0 {
 			w.Serve.BeatFrame, w.Serve.BeatText = frames[s.BeatFrame], &s.BeatText
 		}
@@ -139,7 +151,7 @@ func messageOf(m *heartbeat.Message) *Message {
 
 func faultWritten(f *chaos.Fault) FileFault {
 	w := FileFault{Name: f.Name, Kind: string(f.Kind), At: ptr(Duration(f.At)), For: some(Duration(f.For)), Every: some(Duration(f.Every)),
-		Times: some(f.Times), Clients: (*Selector)(some(f.Clients)), Direction: string(f.Direction), Code: some(f.Code),
+		Times: some(f.Times), Clients: (*Selector)(some(f.Clients)), Nodes: f.Nodes, Direction: string(f.Direction), Code: some(f.Code),
 		Restart: some(Duration(f.Restart)), By: some(Duration(f.By)), Jitter: some(Duration(f.Jitter)), Distribution: string(f.Distribution), Burst: some(f.Burst),
 		After: some(Duration(f.After)), Notice: some(f.Notice), Grace: some(Duration(f.Grace)), Grid: some(Duration(f.Grid))}
 	if f.How != "" {

@@ -105,6 +105,13 @@ func (v Bands) encodeNode() any {
 	return list
 }
 
+func (v URLs) encodeNode() any {
+	if len(v) == 1 {
+		return v[0]
+	}
+	return []string(v)
+}
+
 func (v Sources) encodeNode() any {
 	if v.Auto {
 		return "auto"

@@ -23,6 +23,9 @@ func (c *checker) engine(p *Plan) {
 			faults = append(faults, i)
 		}
 	}
+	if n := p.Target.Nodes(); n > 1 && p.Engine != "auto" && p.Engine != "stream" {
+		c.report("chaos.engine", "engine: stream, or one node", "engine %s does not know %d nodes", p.Engine, n)
+	}
 	if p.Engine != "auto" {
 		p.PathEngine, p.EngineReason = p.Engine, "the scenario names it"
 		for _, i := range faults {
@@ -39,6 +42,9 @@ func (c *checker) engine(p *Plan) {
 		first := slices.IndexFunc(faults, func(i int) bool { return !slices.Contains(chaos.WhoCan(&p.Faults[i]), name) })
 		if first < 0 {
 			p.PathEngine, p.EngineReason = name, reason
+			if n := p.Target.Nodes(); n > 1 && name != "stream" {
+				c.report(fmt.Sprintf("chaos.faults[%d].fault", faults[0]), "faults that the stream engine can do, or one node", "these faults need engine %s, since %s, and it does not know %d nodes", name, reason, n)
+			}
 			c.engineDrain(p)
 			return
 		}

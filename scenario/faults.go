@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
 	how := value(w.How, How{})
 	f := chaos.Fault{
 		Name: w.Name, Kind: chaos.Kind(w.Kind), At: duration(w.At), For: duration(w.For), Every: duration(w.Every),
-		Times: value(w.Times, 0), Clients: chaos.Selector(value(w.Clients, Selector{})),
+		Times: value(w.Times, 0), Clients: chaos.Selector(value(w.Clients, Selector{})), Nodes: w.Nodes,
 		Direction: chaos.Direction(w.Direction), How: how.How, Code: value(w.Code, how.Code), Restart: duration(w.Restart),
 		By: duration(w.By), Jitter: duration(w.Jitter), Distribution: chaos.Distribution(w.Distribution), Burst: value(w.Burst, 0), After: duration(w.After),
 		Notice: value(w.Notice, ""), Grace: duration(w.Grace), Grid: duration(w.Grid),
@@ -34,8 +35,8 @@ func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
 	c.faultDefaults(&f)
 	bad := f.Validate()
 	for _, p := range bad {
-		if p.Field == "clients" {
-			p.Hint = strings.TrimSuffix(p.Hint, ", or choose nodes") // a scenario has no nodes yet
+		if p.Field == "clients" && target.Nodes() == 1 {
+			p.Hint = strings.TrimSuffix(p.Hint, ", or choose nodes")
 		}
 		text := p.Field + ": " + p.Msg
 		if strings.HasPrefix(p.Msg, "missing") {
@@ -96,6 +97,16 @@ func (c *checker) faultTarget(path string, f *chaos.Fault, target *Target) {
 	if !c.clean("target") {
 		return
 	}
+	for i, n := range f.Nodes {
+		switch nodes := target.Nodes(); {
+		case nodes == 1 && i == 0:
+			c.reportKey(join(path, "nodes"), "target: {serve: {nodes: 3}}, or a list of urls", "the target has one node only")
+		case nodes > 1 && n >= nodes:
+			c.report(fmt.Sprintf("%s[%d]", join(path, "nodes"), i), fmt.Sprintf("nodes are 0 to %d", nodes-1), "the target has no node %d", n)
+		case slices.Index(f.Nodes, n) < i:
+			c.report(fmt.Sprintf("%s[%d]", join(path, "nodes"), i), "", "node %d stands twice", n)
+		}
+	}
 	process := target.Serve != nil || len(target.Command) > 0 || target.PID != 0
 	switch {
 	case f.Kind == chaos.Stall && !process:
@@ -104,6 +115,8 @@ func (c *checker) faultTarget(path string, f *chaos.Fault, target *Target) {
 		c.report(join(path, "how"), "let flatline run it (target: {serve: {}} or command: [...]), or name it: pid: 4711", "how process kills the server's process, and target shows none")
 	case f.Kind == chaos.Kill && f.How == chaos.Process && target.PID != 0:
 		c.report(join(path, "how"), "use target: {command: [...], url: ...}, so that flatline can start it again", "how process kills pid %d, which flatline did not start and cannot start again", target.PID)
+	case f.Kind == chaos.Partition && (target.Serve == nil || target.Serve.Delivery == nil || target.Serve.Delivery.Store != "jetstream"):
+		c.report(at, "target: {serve: {nodes: 3, delivery: {}}}", "a partition cuts nodes of the embedded server off from the store that they share, and this target shares none")
 	case f.Kind == chaos.Drain && target.Serve == nil:
 		c.report(at, "target: {serve: {}}; or kill how: close(1001) for the close frames alone", "a drain is done by the embedded server, and target has no serve")
 	}

@@ -25,13 +25,20 @@ type FileLine string
 
 // FileTarget is the target section: serve, or url, or url with command or pid.
 type FileTarget struct {
-	Serve    *FileServe `yaml:"serve" doc:"Run the embedded reference server in a process of its own."`
-	URL      string     `yaml:"url" doc:"ws:// or wss:// address. May hold {{.Client}}, {{.Index}}, {{.Group}} and {{.Seed}}."`
-	Command  []string   `yaml:"command" doc:"Start this server before the run and stop it afterwards; needs url."`
-	PID      *int       `yaml:"pid" min:"2" max:"4194304" doc:"A server process that runs already, for stall and kill how process; needs url."`
-	Ready    *Duration  `yaml:"ready" doc:"How long the target may take until it accepts connections." default:"10s"`
-	CA       string     `yaml:"ca" doc:"PEM file with the authority that signed the target's certificate, relative to the working directory." default:"the system's roots"`
-	Insecure bool       `yaml:"insecure" doc:"Do not verify the target's certificate." default:"false"`
+	Serve    *FileServe    `yaml:"serve" doc:"Run the embedded reference server in a process of its own."`
+	URL      URLs          `yaml:"url" doc:"ws:// or wss:// address, or a list of those of several nodes. May hold {{.Client}}, {{.Index}}, {{.Group}} and {{.Seed}}."`
+	Command  []string      `yaml:"command" doc:"Start this server before the run and stop it afterwards; needs url."`
+	PID      *int          `yaml:"pid" min:"2" max:"4194304" doc:"A server process that runs already, for stall and kill how process; needs url."`
+	Ready    *Duration     `yaml:"ready" doc:"How long the target may take until it accepts connections." default:"10s"`
+	CA       string        `yaml:"ca" doc:"PEM file with the authority that signed the target's certificate, relative to the working directory." default:"the system's roots"`
+	Insecure bool          `yaml:"insecure" doc:"Do not verify the target's certificate." default:"false"`
+	Balancer *FileBalancer `yaml:"balancer" doc:"How connections are spread over several nodes." default:"round-robin"`
+}
+
+// FileBalancer is the balancer in front of several nodes, as written.
+type FileBalancer struct {
+	Policy string    `yaml:"policy" enum:"round-robin,least,sticky" doc:"Which node a new connection goes to: each in turn; the one with the fewest connections; always the same one for a client, as long as it is there." default:"round-robin"`
+	Eject  *Duration `yaml:"eject" doc:"A node that refused a connection, or let it time out, gets no new one for so long." default:"5s"`
 }
 
 // FileServe is the embedded reference server as written.
@@ -45,12 +52,13 @@ type FileServe struct {
 	MaxClients *int      `yaml:"max_clients" min:"1" max:"10000000" doc:"Connections that it holds; further ones get 503." default:"no limit"`
 	Reply      string    `yaml:"reply" enum:"echo,none" doc:"What it answers to a message: the message itself, or nothing." default:"echo"`
 
+	Nodes    *int          `yaml:"nodes" min:"1" max:"9" doc:"Server processes, behind flatline's balancer. Limits are those of each." default:"1"`
 	Delivery *FileDelivery `yaml:"delivery" doc:"Store, acknowledge and deliver what clients publish, and let them resume: docs/delivery.md. {} does." default:"no"`
 }
 
 // FileDelivery is how the embedded server delivers, as written.
 type FileDelivery struct {
-	Store     string    `yaml:"store" enum:"memory,jetstream" doc:"Where messages are kept: in the server's own memory, which a kill of its process empties; or in NATS JetStream, in a process of its own." default:"memory"`
+	Store     string    `yaml:"store" enum:"memory,jetstream" doc:"Where messages are kept: in the server's own memory, which a kill of its process empties; or in NATS JetStream, in a process of its own, which all nodes share." default:"memory; jetstream with several nodes"`
 	NATS      string    `yaml:"nats" doc:"store jetstream: URL of a NATS server that is there already, with JetStream." default:"one that flatline starts"`
 	Retain    *Duration `yaml:"retain" doc:"A message is kept so long, whoever has it." default:"2m"`
 	Dedup     *Duration `yaml:"dedup" doc:"A message that comes again within so long is acknowledged and not stored again." default:"0s: it is stored again"`
@@ -164,12 +172,13 @@ type FileChaos struct {
 // FileFault is one fault as written; [chaos.Fault] says what the fields do.
 type FileFault struct {
 	Name    string    `yaml:"name" doc:"For expectations (during NAME) and the report." default:"the kind, with a number behind it if there are several"`
-	Kind    string    `yaml:"fault" required:"true" hint:"fault: blackhole" enum:"blackhole,delay,throttle,kill,stall,refuse,idle-cut,drain,suspend,drop,duplicate,reorder,corrupt" doc:"What happens."`
+	Kind    string    `yaml:"fault" required:"true" hint:"fault: blackhole" enum:"blackhole,delay,throttle,kill,stall,refuse,idle-cut,drain,suspend,partition,drop,duplicate,reorder,corrupt" doc:"What happens."`
 	At      *Duration `yaml:"at" required:"true" hint:"at: 10s" doc:"When it begins, from the start of the run."`
 	For     *Duration `yaml:"for" doc:"How long it lasts." default:"until the end of the run"`
 	Every   *Duration `yaml:"every" doc:"Repeat it with this period."`
 	Times   *int      `yaml:"times" min:"1" max:"1000" doc:"How often in all, with every." default:"as often as fits"`
 	Clients *Selector `yaml:"clients" doc:"Whom it hits: all, 33%, 500, a group, or 33% of a group. Drawn from the seed for each occurrence." default:"all"`
+	Nodes   []int     `yaml:"nodes" min:"0" max:"8" doc:"Which nodes of the target it hits, from 0: with them the clients that are connected there." default:"all"`
 
 	Like         string    `yaml:"like" enum:"nginx,ingress-nginx,haproxy,envoy,alb,nlb,api-gateway,azure,gcp-nat,cloudflare,cloudflare-gateway,heroku,carrier-nat,home-router,chrome-hidden-tab,chrome-background-tab,phone-asleep" doc:"idle-cut, suspend: a box or device of the real world to take after, how and grid from."`
 	Direction    string    `yaml:"direction" enum:"both,up,down" doc:"blackhole, delay, throttle: which bytes, seen from the client." default:"both"`

@@ -12,7 +12,7 @@ var homes = func() map[string]string {
 		{"the top level", reflect.TypeFor[File]()}, {"target", reflect.TypeFor[FileTarget]()}, {"target.serve", reflect.TypeFor[FileServe]()},
 		{"clients", reflect.TypeFor[FileGroup]()}, {"beat", reflect.TypeFor[TuningBeat]()}, {"opening", reflect.TypeFor[TuningOpening]()},
 		{"close", reflect.TypeFor[TuningClose]()}, {"reconnect", reflect.TypeFor[TuningReconnect]()}, {"a fault", reflect.TypeFor[FileFault]()},
-		{"target.serve.delivery", reflect.TypeFor[FileDelivery]()}, {"traffic", reflect.TypeFor[FileTraffic]()},
+		{"target.balancer", reflect.TypeFor[FileBalancer]()}, {"target.serve.delivery", reflect.TypeFor[FileDelivery]()}, {"traffic", reflect.TypeFor[FileTraffic]()},
 	} {
 		for key := range fieldsOf(section.t) {
 			if _, again := m[key]; again {

@@ -35,13 +35,39 @@ type Plan struct {
 // Target is what the clients connect to. Exactly one of Serve, Command or neither (URL alone) is set; URL may be empty
 // only with Serve, whose address is known when it has started.
 type Target struct {
-	URL      string
+	URL      string   // of the first node
+	URLs     []string // of all nodes, where a list names several
+	Balancer Balancer // in front of several nodes
 	Serve    *Serve
 	Command  []string      // started by flatline, stopped by flatline
 	PID      int           // a process that runs already, for stall and kill how process
 	Ready    time.Duration // how long the target may take until it accepts connections
 	CA       string        // PEM file that signs the target's certificate; "": the system's roots
 	Insecure bool          // do not verify the target's certificate
+}
+
+// MaxNodes is how many nodes a target may have.
+const MaxNodes = 9
+
+// Nodes is how many servers the target consists of.
+func (t *Target) Nodes() int {
+	if t.Serve != nil {
+		return max(t.Serve.Nodes, 1)
+	}
+	return max(len(t.URLs), 1)
+}
+
+// Policies of a [Balancer].
+const (
+	RoundRobin = "round-robin"
+	Least      = "least"
+	Sticky     = "sticky"
+)
+
+// Balancer spreads new connections over nodes.
+type Balancer struct {
+	Policy string        // RoundRobin ("" too), Least or Sticky
+	Eject  time.Duration // a node that refused a connection, or let it time out, gets none for so long
 }
 
 // Serve configures the embedded reference server (internal/server takes the same words).
@@ -55,6 +81,7 @@ type Serve struct {
 	MaxClients int             // further connections get 503; 0: no limit
 	Reply      string          // echo (answers a message with itself) or none
 	Delivery   *Delivery       // nil: it keeps and delivers nothing
+	Nodes      int             // server processes; 0 is 1
 }
 
 // Delivery is how the embedded server keeps and delivers messages. Shares are from 0 to 1.

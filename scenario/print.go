@@ -97,6 +97,9 @@ func (t *Target) String() string {
 	switch {
 	case t.Serve != nil:
 		s := "embedded server"
+		if n := t.Nodes(); n > 1 {
+			s = fmt.Sprintf("%d embedded servers, balanced %s", n, t.Balancer.Policy)
+		}
 		if x := t.Serve; x.Beat > 0 {
 			s += fmt.Sprintf(", beats (%s) every %s", frames[x.BeatFrame], chaos.FormatDuration(x.Beat))
 		}
@@ -117,6 +120,9 @@ func (t *Target) String() string {
 		return t.URL + ", started as: " + strings.Join(t.Command, " ")
 	case t.PID != 0:
 		return fmt.Sprintf("%s, process %d", t.URL, t.PID)
+	}
+	if len(t.URLs) > 1 {
+		return strings.Join(t.URLs, ", ") + ", balanced " + t.Balancer.Policy
 	}
 	return t.URL
 }

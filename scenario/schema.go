@@ -174,6 +174,11 @@ func (Selector) schema(*generator) object {
 		{{"type", "integer"}, {"minimum", 1}}}}}
 }
 
+func (URLs) schema(*generator) object {
+	one := object{{"type", "string"}}
+	return object{{"oneOf", []object{one, {{"type", "array"}, {"items", one}, {"minItems", 1}, {"maxItems", MaxNodes}}}}}
+}
+
 func (Sources) schema(*generator) object {
 	return object{{"oneOf", []object{{{"const", "auto"}}, {{"type", "array"}, {"items", object{{"type", "string"}}}, {"minItems", 1}}}}}
 }

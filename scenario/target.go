@@ -11,20 +11,27 @@ import (
 )
 
 func (c *checker) target(w *FileTarget) Target {
-	t := Target{URL: w.URL, Command: w.Command, PID: value(w.PID, 0), Ready: time.Duration(value(w.Ready, Duration(DefaultReady))),
+	t := Target{Command: w.Command, PID: value(w.PID, 0), Ready: time.Duration(value(w.Ready, Duration(DefaultReady))),
 		CA: w.CA, Insecure: w.Insecure}
+	if len(w.URL) > 0 {
+		t.URL = w.URL[0]
+	}
+	if len(w.URL) > 1 {
+		t.URLs = w.URL
+	}
+	defer c.balancer(w, &t)
 	if w.Serve != nil {
 		s := w.Serve
 		t.Serve = &Serve{Beat: time.Duration(value(s.Beat, 0)), BeatFrame: heartbeat.Ping, BeatText: value(s.BeatText, "ping"),
 			Reap: time.Duration(value(s.Reap, 0)), Handshakes: float64(value(s.Handshakes, 0)), Backlog: value(s.Backlog, 0),
-			MaxClients: value(s.MaxClients, 0), Reply: s.Reply}
+			MaxClients: value(s.MaxClients, 0), Reply: s.Reply, Nodes: value(s.Nodes, 1)}
 		if s.BeatFrame == "text" {
 			t.Serve.BeatFrame = heartbeat.Text
 		}
 		if t.Serve.Reply == "" {
 			t.Serve.Reply = "echo"
 		}
-		t.Serve.Delivery = c.delivering(s.Delivery)
+		t.Serve.Delivery = c.delivering(s.Delivery, t.Serve.Nodes)
 		for _, key := range []string{"url", "command", "pid"} {
 			if c.written("target." + key) {
 				c.reportKey("target."+key, "remove one of them", "serve and %s exclude each other", key)
@@ -57,8 +64,19 @@ func (c *checker) target(w *FileTarget) Target {
 	case t.URL == "":
 		c.report("target", "target: {serve: {}} for the embedded server, or target: {url: wss://...}", "target names no server")
 	}
-	if t.URL != "" {
-		c.url("target.url", t.URL)
+	for i, u := range w.URL {
+		path := "target.url"
+		if len(w.URL) > 1 {
+			path = fmt.Sprintf("target.url[%d]", i)
+		}
+		c.url(path, u)
+	}
+	if len(t.URLs) > 1 && (len(t.Command) > 0 || t.PID != 0) {
+		key := "target.command"
+		if t.PID != 0 {
+			key = "target.pid"
+		}
+		c.reportKey(key, "one url, or no "+lastKey(key), "%s is one server, and url lists %d", lastKey(key), len(t.URLs))
 	}
 	if len(t.Command) > 0 && t.Command[0] == "" {
 		c.report("target.command[0]", "command: [node, server.js]", "command has no program")
@@ -66,18 +84,43 @@ func (c *checker) target(w *FileTarget) Target {
 	return t
 }
 
-const defaultRetain = 2 * time.Minute
+const (
+	defaultRetain = 2 * time.Minute
+	defaultEject  = 5 * time.Second
+)
+
+// balancer resolves what stands in front of several nodes.
+func (c *checker) balancer(w *FileTarget, t *Target) {
+	if t.Nodes() == 1 {
+		if w.Balancer != nil && c.clean("target.url") && c.clean("target.serve") {
+			c.reportKey("target.balancer", "serve: {nodes: 3}, or a list of urls", "there is one node and nothing to balance")
+		}
+		return
+	}
+	t.Balancer = Balancer{Policy: RoundRobin, Eject: defaultEject}
+	if w.Balancer != nil {
+		if w.Balancer.Policy != "" {
+			t.Balancer.Policy = w.Balancer.Policy
+		}
+		t.Balancer.Eject = time.Duration(value(w.Balancer.Eject, Duration(defaultEject)))
+	}
+}
 
 // delivering resolves how the embedded server delivers.
-func (c *checker) delivering(w *FileDelivery) *Delivery {
+func (c *checker) delivering(w *FileDelivery, nodes int) *Delivery {
 	if w == nil {
 		return nil
 	}
 	const path = "target.serve.delivery"
 	d := &Delivery{Store: w.Store, NATS: w.NATS, Retain: time.Duration(value(w.Retain, Duration(defaultRetain))), Dedup: time.Duration(value(w.Dedup, 0)), Log: w.Log,
 		DropAcked: float64(value(w.DropAcked, 0)), Duplicate: float64(value(w.Duplicate, 0)), Reorder: float64(value(w.Reorder, 0))}
-	if d.Store == "" {
+	switch {
+	case d.Store == "" && nodes > 1:
+		d.Store = "jetstream"
+	case d.Store == "":
 		d.Store = "memory"
+	case d.Store == "memory" && nodes > 1:
+		c.report(path+".store", "store: jetstream", "%d nodes cannot share the memory of one", nodes)
 	}
 	c.only(path+".nats", d.Store == "jetstream", w.NATS != "", "store: jetstream")
 	if u, err := url.Parse(w.NATS); w.NATS != "" && (err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls") {

@@ -34,6 +34,9 @@ type Sources struct {
 	List []string
 }
 
+// URLs is one address, or a list of several.
+type URLs []string
+
 // Selector names the clients that a fault hits: `all`, `33%`, `500`, `browsers`, `33% of browsers`.
 type Selector chaos.Selector
 
@@ -178,6 +181,31 @@ func (v *Sources) decodeNode(d *decoder, n *yaml.Node, path string) {
 			continue
 		}
 		v.List = append(v.List, a.String())
+	}
+}
+
+func (v *URLs) decodeNode(d *decoder, n *yaml.Node, path string) {
+	one := func(n *yaml.Node, path string) {
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if n.Kind != yaml.ScalarNode || isNull(n) {
+			d.fail(n, path, "url: ws://127.0.0.1:8080/", "%s must be an address, not %s", lastKey(path), kindOf(n))
+			return
+		}
+		d.pos[path] = position{n.Line, n.Column}
+		*v = append(*v, n.Value)
+	}
+	if n.Kind != yaml.SequenceNode {
+		one(n, path)
+		return
+	}
+	if len(n.Content) == 0 || len(n.Content) > MaxNodes {
+		d.fail(n, path, "one address for each node", "%s must list between 1 and %d addresses", lastKey(path), MaxNodes)
+		return
+	}
+	for i, c := range n.Content {
+		one(c, fmt.Sprintf("%s[%d]", path, i))
 	}
 }
 

@@ -115,7 +115,7 @@ measures how long until they noticed and how hard they came back.`,
 		return usageError(hint(err, cmd.CommandPath()+" --help lists the flags"))
 	})
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.simCommand(), a.tuneCommand(), a.capacityCommand(), a.reportCommand(), a.compareCommand(), a.serveCommand(), a.proxyCommand(), a.ctlCommand(), a.profilesCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.simCommand(), a.tuneCommand(), a.capacityCommand(), a.reportCommand(), a.compareCommand(), a.serveCommand(), a.brokerCommand(), a.proxyCommand(), a.ctlCommand(), a.profilesCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.Short = "print a completion script for your shell"

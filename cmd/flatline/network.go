@@ -84,6 +84,10 @@ func newNetwork(plan *scenario.Plan, target string, clock func() time.Duration, 
 	case "kernel":
 		return kernelNetwork(plan, target, clock, rec)
 	}
+	if n := plan.Target.Nodes(); n > 1 {
+		e := stream.New(clock, fleet.Folded(rec, plan.Clients), plan.Seed, n*plan.Clients)
+		return &network{engine: fleet.Unfolded(e, plan.Clients, n), path: e}, nil
+	}
 	e := stream.New(clock, rec, plan.Seed, plan.Clients)
 	return &network{engine: e, path: e}, nil
 }

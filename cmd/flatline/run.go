@@ -247,18 +247,19 @@ func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session,
 	}
 	engines := []chaos.Engine{s.network.engine}
 	if target.proc != nil {
-		s.procs = process.New(target.proc)
+		s.procs = process.New(target.procs...)
 		s.procs.OnError = func(err error) { s.rec.Warn(s.clock(), err.Error()) }
 		engines = append(engines, s.procs)
 	}
-	if target.control != "" {
-		engines = append(engines, &drainer{
-			server: server.Client{Control: target.control}, all: plan.Clients,
-			addr: func(i int) string { return s.fleet.LocalAddr(i) },
-		})
+	if len(target.controls) > 0 {
+		d := &drainer{all: plan.Clients, addr: func(i int) string { return s.fleet.LocalAddr(i) }}
+		for _, c := range target.controls {
+			d.servers = append(d.servers, server.Client{Control: c})
+		}
+		engines = append(engines, d)
 	}
 	s.fleet, err = fleet.New(plan, fleet.Options{
-		Sink: s.rec, Clock: s.clock, URL: target.url, Path: s.network.path, DialTCP: s.network.dialTCP, Engines: engines,
+		Sink: s.rec, Clock: s.clock, URL: target.url, URLs: target.urls, Path: s.network.path, DialTCP: s.network.dialTCP, Engines: engines,
 		Quantum: fleet.DefaultQuantum(plan.Clients),
 	})
 	if err != nil {
@@ -289,6 +290,15 @@ func (s *session) drive(ctx context.Context, cancel context.CancelCauseFunc, liv
 	every(time.Second, s.watchUsage)
 	if s.target.proc != nil {
 		watchers.Go(func() { s.watchTarget(watching, cancel) })
+	}
+	if s.target.store != nil {
+		watchers.Go(func() {
+			select {
+			case <-watching.Done():
+			case err := <-s.target.store.Lost():
+				cancel(targetGone{fmt.Errorf("the store of the embedded servers: %w", err)})
+			}
+		})
 	}
 	var full sync.Once
 	every(checkpoint, func() {

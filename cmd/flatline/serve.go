@@ -14,6 +14,7 @@ import (
 
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 	"github.com/flatline-dev/flatline/internal/server"
+	store "github.com/flatline-dev/flatline/internal/session"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
@@ -61,6 +62,30 @@ prints its own counts, POST /drain makes it say goodbye to its clients.`,
 	})
 	cmd.Flags().BoolVar(&untilEOF, "until-eof", false, "end when standard input does")
 	return cmd
+}
+
+// brokerCommand is the store that several embedded servers share, as flatline run starts it.
+func (a *app) brokerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "broker",
+		Short:  "run the NATS server that embedded servers share",
+		Hidden: true,
+		Args:   none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			b, err := store.StartBroker(0)
+			if err != nil {
+				return cannotRun(err)
+			}
+			fmt.Fprintln(a.stdout, b.URL())
+			<-ctx.Done()
+			if err := b.Close(); err != nil {
+				return cannotRun(err)
+			}
+			return nil
+		},
+	}
 }
 
 // serveArgs is the command line of the embedded server.

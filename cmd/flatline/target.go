@@ -6,20 +6,29 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/flatline-dev/flatline/chaos/process"
 	"github.com/flatline-dev/flatline/internal/server"
+	store "github.com/flatline-dev/flatline/internal/session"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
 // target is the server under test, as far as flatline can see it.
 type target struct {
-	url     string
-	proc    *process.Process // nil: it is only a URL
-	control string           // control API of the embedded server
-	log     *tail            // the last lines that it wrote
+	url      string
+	urls     []string           // of each node, where there are several
+	proc     *process.Process   // of the first node; nil: it is only a URL
+	procs    []*process.Process // of all nodes
+	controls []string           // control API of the embedded servers
+	store    *process.Process   // the NATS server that they share; nil: none of ours
+	tidy     func()             // takes away what they leave at a NATS server that was given; may be nil
+	log      *tail              // the last lines that they wrote
 }
 
 // startTarget brings up the target of the plan, or attaches to it, and waits until it takes a WebSocket connection.
@@ -30,7 +39,11 @@ func startTarget(ctx context.Context, plan *scenario.Plan) (*target, error) {
 	var err error
 	switch spec := &plan.Target; {
 	case spec.Serve != nil:
-		return t, t.serve(ctx, spec.Serve)
+		if err := t.serve(ctx, spec.Serve); err != nil {
+			t.close()
+			return nil, err
+		}
+		return t, nil
 	case len(spec.Command) > 0:
 		if err := taken(ctx, spec.URL); err != nil {
 			return nil, err
@@ -44,6 +57,9 @@ func startTarget(ctx context.Context, plan *scenario.Plan) (*target, error) {
 			err = hint(err, lastWords+text)
 		}
 		return nil, err
+	}
+	if t.proc != nil {
+		t.procs = []*process.Process{t.proc}
 	}
 	if err := t.await(ctx, plan); err != nil {
 		t.close()
@@ -94,38 +110,96 @@ func (t *target) await(ctx context.Context, plan *scenario.Plan) error {
 	return err
 }
 
-// serve starts the embedded server in a process of its own, of this same binary.
+// serve starts the embedded servers, each in a process of its own, of this same binary, and the store that they share.
 func (t *target) serve(ctx context.Context, s *scenario.Serve) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find flatline's own binary: %w", err)
 	}
 	args := append([]string{self}, serveArgs(s)...)
-	var info server.Info
-	t.proc, err = process.Start(ctx, process.Spec{
-		Args:   args,
-		Stderr: t.log,
-		Ready: func(line string) bool {
-			info, err = parseReady(line)
-			return true
-		},
-		// After a kill it comes back where its clients look for it.
-		RestartArgs: func(string) []string { return append(args, "--listen="+info.Addr, "--control="+info.Control) },
-	})
-	if err != nil {
-		if text := t.log.String(); text != "" {
-			err = fmt.Errorf("%w: %s", err, text)
+	if d := s.Delivery; d != nil && d.Store == server.StoreJetStream {
+		url, stream := d.NATS, "flatline"
+		if url == "" {
+			if url, err = t.broker(ctx, self); err != nil {
+				return fmt.Errorf("start the store of the embedded servers: %w", t.words(err))
+			}
+			args = append(args, "--nats="+url)
+		} else {
+			stream = fmt.Sprintf("flatline-%d-%d", os.Getpid(), time.Now().UnixNano())
+			t.tidy = func() {
+				ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
+				defer cancel()
+				_ = store.DeleteStream(ctx, url, stream) // it goes by its age too
+			}
 		}
-		return fmt.Errorf("start the embedded server: %w", err)
+		args = append(args, "--stream="+stream)
 	}
-	t.url = "ws://" + info.Addr
-	t.control = info.Control
+	infos := make([]server.Info, max(s.Nodes, 1))
+	t.procs = make([]*process.Process, len(infos))
+	var starting errgroup.Group
+	for i := range infos {
+		starting.Go(func() (err error) {
+			t.procs[i], err = process.Start(ctx, process.Spec{
+				Args:   args,
+				Stderr: t.log,
+				Ready: func(line string) bool {
+					infos[i], err = parseReady(line)
+					return true
+				},
+				// After a kill it comes back where its clients look for it.
+				RestartArgs: func(string) []string {
+					return append(slices.Clip(args), "--listen="+infos[i].Addr, "--control="+infos[i].Control)
+				},
+			})
+			return err
+		})
+	}
+	if err := starting.Wait(); err != nil {
+		return fmt.Errorf("start the embedded server: %w", t.words(err))
+	}
+	t.proc, t.url = t.procs[0], "ws://"+infos[0].Addr
+	for _, i := range infos {
+		t.controls = append(t.controls, i.Control)
+		if len(infos) > 1 {
+			t.urls = append(t.urls, "ws://"+i.Addr)
+		}
+	}
 	return nil
 }
 
+// words adds to an error what the processes said last.
+func (t *target) words(err error) error {
+	if text := t.log.String(); text != "" {
+		return fmt.Errorf("%w: %s", err, text)
+	}
+	return err
+}
+
+// broker starts a NATS server in a process of its own and returns its URL.
+func (t *target) broker(ctx context.Context, self string) (url string, err error) {
+	t.store, err = process.Start(ctx, process.Spec{
+		Args: []string{self, "broker"}, Stderr: t.log,
+		Ready: func(line string) bool {
+			url = line
+			return true
+		},
+	})
+	return url, err
+}
+
 func (t *target) close() {
-	if t.proc != nil {
-		t.proc.Close()
+	var closing sync.WaitGroup
+	for _, p := range t.procs {
+		if p != nil {
+			closing.Go(func() { p.Close() })
+		}
+	}
+	closing.Wait()
+	if t.tidy != nil {
+		t.tidy()
+	}
+	if t.store != nil {
+		t.store.Close()
 	}
 }
 

@@ -7,14 +7,37 @@ import (
 
 // watchUsage notes what the target uses, where its process is visible, and what flatline itself does.
 func (s *session) watchUsage() {
-	if s.target.proc != nil {
-		if u, err := s.target.proc.Usage(); err == nil {
-			s.rec.Target(s.clock(), usageSample(&u))
+	var all *report.TargetSample
+	for _, p := range s.target.procs {
+		if u, err := p.Usage(); err == nil {
+			all = plus(all, usageSample(&u))
 		}
+	}
+	if all != nil {
+		s.rec.Target(s.clock(), *all)
 	}
 	if u, err := process.OwnUsage(); err == nil {
 		s.rec.Harness(s.clock(), usageSample(&u))
 	}
+}
+
+// plus adds what another process of the target uses. The network namespace is the same for all.
+func plus(all *report.TargetSample, s report.TargetSample) *report.TargetSample {
+	if all == nil {
+		return &s
+	}
+	all.CPU += s.CPU
+	all.RSS += s.RSS
+	sum := func(a, b *int) *int {
+		if a == nil || b == nil {
+			return nil
+		}
+		n := *a + *b
+		return &n
+	}
+	all.FDs, all.Threads = sum(all.FDs, s.FDs), sum(all.Threads, s.Threads)
+	all.Listeners = append(all.Listeners, s.Listeners...)
+	return all
 }
 
 func usageSample(u *process.Use) report.TargetSample {

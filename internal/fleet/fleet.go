@@ -21,7 +21,7 @@ import (
 // Path is the chaos layer between a client and the network: chaos/stream, or a plain one.
 type Path interface {
 	// Dial makes a connection for the client through whatever faults are on its path, using dial for the real one. A Read
-	// of it may end with a [chaos.CloseFrameError].
+	// of it may end with a [chaos.CloseFrameError]. With several nodes it gets the number of the path: see [Folded].
 	Dial(ctx context.Context, client int, dial func(context.Context) (net.Conn, error)) (net.Conn, error)
 }
 
@@ -30,6 +30,7 @@ type Options struct {
 	Sink  report.Sink
 	Clock func() time.Duration // time since the start of the run; one clock for clients, faults and recorder
 	URL   string               // the target's address; "": the plan's
+	URLs  []string             // those of its nodes, where there are several; nil: URL, or the plan's
 	Path  Path                 // nil: straight to the network
 	// Engines carry out faults; the first that can do a fault does it. Suspend is done by the fleet itself.
 	Engines []chaos.Engine
@@ -55,7 +56,9 @@ type Fleet struct {
 	clock     func() time.Duration
 	path      Path
 	engines   []chaos.Engine
-	url       string
+	urls      []string        // of each node
+	balancer  *balancer       // nil with one node
+	routes    report.NodeSink // the sink, if it is one
 	tls       *tls.Config
 	readLimit int64
 	dialTCP   func(ctx context.Context, client int, network, addr string) (net.Conn, error)
@@ -73,9 +76,19 @@ type Fleet struct {
 // New prepares the clients of the plan. It returns an error if the certificate file is unusable or no engine can do a fault
 // of the plan.
 func New(plan *scenario.Plan, o Options) (*Fleet, error) {
-	f := &Fleet{plan: plan, sink: o.Sink, clock: o.Clock, path: o.Path, url: o.URL, readLimit: o.ReadLimit, dialTCP: o.DialTCP}
-	if f.url == "" {
-		f.url = plan.Target.URL
+	f := &Fleet{plan: plan, sink: o.Sink, clock: o.Clock, path: o.Path, urls: o.URLs, readLimit: o.ReadLimit, dialTCP: o.DialTCP}
+	switch {
+	case len(f.urls) > 0:
+	case o.URL != "":
+		f.urls = []string{o.URL}
+	case len(plan.Target.URLs) > 0:
+		f.urls = plan.Target.URLs
+	default:
+		f.urls = []string{plan.Target.URL}
+	}
+	if len(f.urls) > 1 {
+		f.balancer = newBalancer(plan.Target.Balancer, len(f.urls), plan.Clients)
+		f.routes, _ = o.Sink.(report.NodeSink)
 	}
 	if f.path == nil {
 		f.path = straight{}
@@ -149,9 +162,9 @@ func (f *Fleet) Example(c heartbeat.Cause) error {
 	return nil
 }
 
-// request is what the client asks the target for.
-func (f *Fleet) request(client int) (url string, header http.Header, err error) {
-	if url, err = f.plan.ClientURL(f.url, client); err != nil {
+// request is what the client asks the node for.
+func (f *Fleet) request(client, node int) (url string, header http.Header, err error) {
+	if url, err = f.plan.ClientURL(f.urls[node], client); err != nil {
 		return "", nil, err
 	}
 	return url, f.plan.ClientHeaders(client), nil

@@ -19,6 +19,8 @@ type link struct {
 	older  *link
 	epoch  uint32
 	gone   bool // dropped: nothing it still says matters
+	node   int  // which of several nodes it leads to
+	left   bool // the balancer counts it no more
 	raw    net.Conn
 	ws     *websocket.Conn
 	cancel context.CancelFunc // while dialing
@@ -38,6 +40,9 @@ const (
 func (f *Fleet) dial(c *client, epoch uint32, older *link, now time.Duration) *link {
 	ctx, cancel := context.WithCancel(f.ctx)
 	l := &link{c: c, epoch: epoch, older: older, cancel: cancel}
+	if f.balancer != nil {
+		l.node = f.balancer.pick(now, int(c.id))
+	}
 	f.wg.Add(1)
 	f.leaving.Add(1)
 	go func() {
@@ -79,7 +84,7 @@ func (f *Fleet) connect(ctx context.Context, l *link, due time.Duration) (*webso
 		}
 	}
 	defer left()
-	url, header, err := f.request(id)
+	url, header, err := f.request(id, l.node)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +92,17 @@ func (f *Fleet) connect(ctx context.Context, l *link, due time.Duration) (*webso
 	transport := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		began := f.clock()
 		f.sink.Lag(began, due)
+		if f.routes != nil {
+			f.routes.Routed(began, id, l.epoch, l.node)
+		}
 		f.sink.Attempt(began, id, l.epoch)
 		left()
-		conn, err := f.path.Dial(ctx, id, func(ctx context.Context) (net.Conn, error) {
+		conn, err := f.path.Dial(ctx, l.node*len(f.clients)+id, func(ctx context.Context) (net.Conn, error) {
 			return f.dialTCP(ctx, id, network, addr)
 		})
+		if f.balancer != nil {
+			f.balancer.tried(f.clock(), l.node, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -140,6 +151,7 @@ func (f *Fleet) letOthersLeave() {
 // forget takes a link whose socket is closed already out of the client.
 func (c *client) forget(l *link) {
 	l.gone = true
+	l.leave()
 	for p := &c.links; *p != nil; p = &(*p).older {
 		if *p == l {
 			*p = l.older
@@ -175,9 +187,18 @@ func (l *link) bye(code uint16) {
 	_ = l.ws.WriteControl(websocket.CloseMessage, body, time.Time{}) // the connection ends either way
 }
 
+// leave takes the link out of its node's load.
+func (l *link) leave() {
+	if b := l.c.f.balancer; b != nil && !l.left {
+		l.left = true
+		b.left(l.node)
+	}
+}
+
 // close drops the socket, or ends the attempt.
 func (l *link) close() {
 	l.gone = true
+	l.leave()
 	if l.cancel != nil {
 		l.cancel()
 	}

@@ -56,11 +56,11 @@ type Balancer string
 const (
 	RoundRobin Balancer = "round-robin" // each in turn
 	Least      Balancer = "least"       // the one with the fewest connections, the first of several
-	Hash       Balancer = "hash"        // always the same one for the same client, as far as it is there
+	Sticky     Balancer = "sticky"      // always the same one for the same client, as far as it is there
 )
 
 // Balancers are all of them.
-var Balancers = []Balancer{RoundRobin, Least, Hash}
+var Balancers = []Balancer{RoundRobin, Least, Sticky}
 
 func (m *Model) check(plan *scenario.Plan) error {
 	if m.Latency < 0 {
@@ -83,7 +83,7 @@ func (m *Model) check(plan *scenario.Plan) error {
 		return fmt.Errorf("model: %d nodes are not 1 to 255", v.Nodes)
 	case v.Backlog < 0 || v.HandshakeTimeout < 0 || v.Boot < 0:
 		return errors.New("model: a limit of the server is negative")
-	case v.Balancer != "" && v.Balancer != RoundRobin && v.Balancer != Least && v.Balancer != Hash:
+	case v.Balancer != "" && v.Balancer != RoundRobin && v.Balancer != Least && v.Balancer != Sticky:
 		return fmt.Errorf("model: no balancer %q", v.Balancer)
 	}
 	for i := range plan.Groups {
@@ -97,9 +97,13 @@ func (m *Model) check(plan *scenario.Plan) error {
 		case len(f.Nodes) > 0 && f.Kind != chaos.Stall && f.Kind != chaos.Drain && f.Kind != chaos.Kill:
 			return fmt.Errorf("fault %s: the model's paths lead to all nodes; it cannot simulate a %s of some", f.Name, f.Kind)
 		}
+		nodes := max(v.Nodes, 1)
+		if nodes == 1 {
+			nodes = plan.Target.Nodes()
+		}
 		for _, n := range f.Nodes {
-			if n < 0 || n >= max(v.Nodes, 1) {
-				return fmt.Errorf("fault %s: the model has no node %d, only 0 to %d", f.Name, n, max(v.Nodes, 1)-1)
+			if n < 0 || n >= nodes {
+				return fmt.Errorf("fault %s: the model has no node %d, only 0 to %d", f.Name, n, nodes-1)
 			}
 		}
 	}

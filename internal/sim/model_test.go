@@ -244,7 +244,7 @@ func TestBalancers(t *testing.T) {
 	}{
 		{sim.RoundRobin, 150},
 		{sim.Least, 150},
-		{sim.Hash, 0},
+		{sim.Sticky, 0},
 	} {
 		p := plan(t, text)
 		p.Faults[0].Nodes, p.Faults[1].Nodes = []int{1}, []int{2}
@@ -264,7 +264,7 @@ func TestBalancers(t *testing.T) {
 				second[d.client] = true
 			}
 		}
-		if c.balancer == sim.Hash {
+		if c.balancer == sim.Sticky {
 			near(t, "hash: first", float64(len(first)), 100, 0.3)
 			// Node 1 was away for as long as its clients needed to come back, and they took the next one.
 			near(t, "hash: second", float64(len(second)), 200, 0.3)

@@ -71,7 +71,7 @@ func randomModel(r *rand.Rand, coupled bool) sim.Model {
 	}
 	v := &m.Server
 	if r.IntN(3) == 0 {
-		v.Nodes, v.Balancer = 3, sim.Hash
+		v.Nodes, v.Balancer = 3, sim.Sticky
 		v.HandshakeTimeout, v.Boot = ms(3000), ms(2000)
 	}
 	if coupled {

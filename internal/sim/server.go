@@ -73,6 +73,9 @@ func (v *server) syn(i int32) {
 		c.accepted++
 	}
 	x.server, x.node, x.gen = sKernel, uint8(n), v.nodes[n].gen
+	if v.routes != nil {
+		v.routes.Routed(v.now, v.number(x.client), x.epoch, n)
+	}
 	if v.desk.counts {
 		c.load++
 	}
@@ -87,7 +90,7 @@ func (v *server) choose(client int32) int {
 	n, first := len(v.nodes), 0
 	if n > 1 {
 		switch v.model.Balancer {
-		case Hash: // Fibonacci hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4)
+		case Sticky: // Fibonacci hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4)
 			first = int(uint64(v.number(client)) * 0x9e3779b97f4a7c15 >> 32 % uint64(n))
 		case Least:
 			best := -1
@@ -103,7 +106,7 @@ func (v *server) choose(client int32) int {
 	}
 	for k := range n {
 		if i := (first + k) % n; !v.nodes[i].dead {
-			if n > 1 && v.model.Balancer != Hash {
+			if n > 1 && v.model.Balancer != Sticky {
 				v.desk.turn = (i + 1) % n
 			}
 			return i

@@ -11,10 +11,11 @@ import (
 // nothing outside of it but the faults, which are the same for all, and the desk.
 type shard struct {
 	*world
-	sink  report.Sink
-	bulk  report.BeatSink // the sink, if it is one
-	base  int             // number of its first client
-	index int32           // among the shards of the run
+	sink   report.Sink
+	bulk   report.BeatSink // the sink, if it is one
+	routes report.NodeSink // the sink, if it is one and there are several nodes
+	base   int             // number of its first client
+	index  int32           // among the shards of the run
 
 	now    time.Duration
 	ended  bool // only the goodbyes are left
@@ -35,6 +36,9 @@ func (s *shard) init(w *world, d *desk, sink report.Sink, first, n int) {
 	s.now, s.ended, s.later, s.server = 0, false, nil, server{}
 	s.world, s.sink, s.base = w, sink, first
 	s.bulk, _ = sink.(report.BeatSink)
+	if w.model.Nodes > 1 {
+		s.routes, _ = sink.(report.NodeSink)
+	}
 	if w.strict {
 		s.bulk = nil
 	}

@@ -53,10 +53,13 @@ func newWorld(plan *scenario.Plan, m *Model) (*world, error) {
 		return nil, err
 	}
 	v := m.Server
+	if n := plan.Target.Nodes(); n > 1 && v.Nodes <= 1 { // the scenario's, unless the model has its own
+		v.Nodes, v.Balancer = n, Balancer(plan.Target.Balancer.Policy)
+	}
 	w := &world{plan: plan, model: v, net: newNetwork(m), datagram: m.Datagram, quiet: make([]bool, len(plan.Groups))}
 	w.moments = chaos.Moments(plan.Schedule, plan.Faults, plan.Duration)
 	w.works = v.Message.random() || v.Message.a > 0 || v.Handshake.random() || v.Handshake.a > 0
-	w.balances = v.Backlog > 0 || v.Nodes > 1 && v.Balancer != Hash
+	w.balances = v.Backlog > 0 || v.Nodes > 1 && v.Balancer != Sticky
 	w.coupled = w.works || w.balances
 	if t := plan.Target.Serve; t != nil {
 		w.coupled = w.coupled || t.Handshakes > 0 || t.MaxClients > 0

@@ -24,6 +24,7 @@ var directions = map[string]Direction{
 	"clients.doubled": Lower,
 	"delivery.due":    Neutral, "delivery.sent": Neutral, "delivery.acked": Higher, "delivery.received": Higher, "delivery.lost": Lower, "delivery.acked_lost": Lower, "delivery.duplicated": Lower,
 	"delivery.reordered": Lower, "delivery.latency": Lower,
+	"nodes.cv.max": Lower, "nodes.cv.end": Lower, "nodes.max_share": Lower, "nodes.even": Lower, "nodes.hit_twice": Lower,
 	"target.cpu": Lower, "target.rss": Lower, "target.fds": Lower,
 	"target.threads": Lower, "target.accept_queue": Lower, "target.accept_overflows": Lower, "target.syn_drops": Lower,
 	"target.listener_drops": Lower,
