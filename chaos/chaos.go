@@ -75,6 +75,7 @@ type Fault struct {
 	After        time.Duration // idle-cut: quiet time before the cut
 	Notice       string        // drain: message sent before the close; "" none
 	Grace        time.Duration // drain: time between notice and close
+	Spread       time.Duration // drain: {{.Retry}} in Notice is a number of milliseconds, drawn for each client below this
 	Grid         time.Duration // suspend how timers: timers wake at most once per Grid
 }
 

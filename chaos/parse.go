@@ -157,6 +157,8 @@ func (p *faultParser) duration(key string) *time.Duration {
 		return &p.f.Jitter
 	case "after":
 		return &p.f.After
+	case "spread":
+		return &p.f.Spread
 	case "grace":
 		return &p.f.Grace
 	case "grid":

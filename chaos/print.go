@@ -61,6 +61,7 @@ func (f Fault) String() string {
 		arg("notice", strconv.Quote(f.Notice))
 	}
 	dur("grace", f.Grace)
+	dur("spread", f.Spread)
 	dur("grid", f.Grid)
 
 	arg("at", FormatDuration(f.At))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,7 @@ var Kinds = []Kind{Blackhole, Drop, Delay, Throttle, Duplicate, Reorder, Corrupt
 
 // FieldError is a problem with one field of a fault. Field is the key under which a scenario file writes it: fault (the
 // kind), at, for, every, times, clients, nodes, direction, how, code, restart, by, jitter, distribution, rate, burst,
-// after, notice, grace, grid. Hint is empty when no fix is known.
+// after, notice, grace, spread, grid. Hint is empty when no fix is known.
 type FieldError struct {
 	Field string
 	Msg   string
@@ -46,7 +47,7 @@ var shapes = map[Kind]shape{
 	Stall:     {fields: []string{"for"}},
 	Refuse:    {fields: []string{"for"}},
 	IdleCut:   {fields: []string{"for", "how", "after"}, needs: []string{"after"}, hows: []How{Silent, RST, FIN}},
-	Drain:     {fields: []string{"code", "notice", "grace"}},
+	Drain:     {fields: []string{"code", "notice", "grace", "spread"}},
 	Suspend:   {fields: []string{"for", "how", "grid"}, hows: []How{Sleep, Timers}},
 	Partition: {fields: []string{"for"}},
 }
@@ -144,6 +145,13 @@ func (f *Fault) validateTiming(add addProblem) {
 	case s != Selector{} && (f.Kind == Stall || f.Kind == Partition || f.Kind == Kill && f.How == Process):
 		add("clients", "leave it out, or choose nodes", "a %s hits the server and with it every client", f.Kind)
 	}
+	if says := strings.Contains(f.Notice, RetryWord); f.Kind == Drain && says != (f.Spread > 0) {
+		if says {
+			add("spread", "spread: 10s", "missing; the notice names a time of which it is the bound")
+		} else {
+			add("spread", "notice: 'goodbye, retry in {{.Retry}} ms'", "no notice names a time to spread")
+		}
+	}
 	if f.Kind == Partition && len(f.Nodes) == 0 {
 		add("nodes", "nodes: [1]", "missing; a partition needs them: cut off from whom")
 	}
@@ -221,7 +229,7 @@ func (f *Fault) validateValues(sh shape, add addProblem) {
 }
 
 // fieldNames are the fields that not every kind has.
-var fieldNames = []string{"for", "direction", "how", "code", "restart", "by", "jitter", "distribution", "rate", "burst", "after", "notice", "grace", "grid"}
+var fieldNames = []string{"for", "direction", "how", "code", "restart", "by", "jitter", "distribution", "rate", "burst", "after", "notice", "grace", "spread", "grid"}
 
 // set says which of fieldNames are not zero.
 func (f *Fault) set() map[string]bool {
@@ -240,7 +248,7 @@ type durationField struct {
 
 func (f *Fault) durations() []durationField {
 	return []durationField{{"at", f.At}, {"for", f.For}, {"every", f.Every}, {"restart", f.Restart}, {"by", f.By},
-		{"jitter", f.Jitter}, {"after", f.After}, {"grace", f.Grace}, {"grid", f.Grid}}
+		{"jitter", f.Jitter}, {"after", f.After}, {"grace", f.Grace}, {"spread", f.Spread}, {"grid", f.Grid}}
 }
 
 func kindsWith(field string) []Kind {

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -103,6 +104,28 @@ func ParseProbability(s string) (float64, error) {
 		v /= 100
 	}
 	return v, nil
+}
+
+// Words that a drain's notice may hold: for each client, how many milliseconds to wait before it comes back, and the number
+// of a node that is not drained.
+const (
+	RetryWord = "{{.Retry}}"
+	NodeWord  = "{{.Node}}"
+)
+
+// Goodbye is the notice for one client. draw is from [0, 1) and decides what it names; elsewhere are the nodes that are not
+// drained.
+func Goodbye(notice string, spread time.Duration, elsewhere []int, draw float64) string {
+	if !strings.Contains(notice, "{{.") {
+		return notice
+	}
+	notice = strings.ReplaceAll(notice, RetryWord, strconv.FormatInt(int64(draw*float64(spread.Milliseconds())), 10))
+	if len(elsewhere) > 0 {
+		// The digits behind those that decide the time.
+		_, frac := math.Modf(draw * 1e4)
+		notice = strings.ReplaceAll(notice, NodeWord, strconv.Itoa(elsewhere[int(frac*float64(len(elsewhere)))]))
+	}
+	return notice
 }
 
 // plainWord reports whether s can stand in a fault's line without quotes.

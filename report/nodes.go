@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/flatline-dev/flatline/chaos"
@@ -150,13 +151,7 @@ func (q *query) nodes(metric string) (Measure, error) {
 		r.balance(from, to, func(_ time.Duration, level []int64) bool {
 			end = variation(level)
 			most = max(most, end)
-			all := int64(0)
-			for _, l := range level {
-				all += l
-			}
-			if all > 0 {
-				share = max(share, float64(slices.Max(level))/float64(all))
-			}
+			share = max(share, float64(slices.Max(level))/float64(max(r.Plan.Clients, 1)))
 			n++
 			return true
 		})
@@ -281,6 +276,41 @@ func (s *Summary) Balance() (out []string) {
 		out = append(out, plural64(s.r.Hits.Once, "client")+" lost a connection to a fault, "+num(s.r.Hits.Twice)+" of them twice or more ("+figure("nodes.hit_twice")+" of all)")
 	}
 	return out
+}
+
+// goodbyes are the columns that set the loss of a node that was announced beside one that was not.
+var (
+	goodbyeColumns = []string{"detection.count", "detection.p99", "storm.peak", "storm.failed", "downtime.p50", "downtime.p99", "recovery.lost"}
+	goodbyeHead    = []string{"lost a node", "said", "clients", "noticed p99", "peak", "failed", "down p50", "p99", "lost"}
+)
+
+// goodbyes prints what it cost to lose a node, told and untold, where a run has both.
+func (t *text) goodbyes() {
+	tb := &Table{}
+	told := map[bool]int{}
+	tb.Add(append([]string{"  " + goodbyeHead[0]}, goodbyeHead[1:]...)...)
+	for i := range t.s.Faults {
+		f := &t.s.Faults[i]
+		o := f.o
+		if fault := &t.r.Plan.Faults[o.Fault]; len(fault.Nodes) == 0 || !f.Severs || f.Began < 0 {
+			continue
+		}
+		said := o.Kind == chaos.Drain || o.How == chaos.Close
+		told[said]++
+		row := []string{"  " + Clean(f.Name(), 20), [2]string{"nothing", "goodbye"}[map[bool]int{true: 1}[said]]}
+		s := f.Scope(&f.All)
+		for _, m := range goodbyeColumns {
+			if strings.Contains(m, ".p") && m != "storm.peak" {
+				row = append(row, t.of(m, s))
+			} else {
+				row = append(row, t.s.Figure(m, s).Text)
+			}
+		}
+		tb.Add(row...)
+	}
+	if told[true] > 0 && told[false] > 0 {
+		t.table("A node lost, announced and unannounced", tb)
+	}
 }
 
 // even prints the table of nodes.

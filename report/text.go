@@ -38,6 +38,7 @@ func WriteText(w io.Writer, r *Result, o TextOptions) error {
 	t.noticed()
 	t.cameBack()
 	t.even()
+	t.goodbyes()
 	t.arrived()
 	t.healthy()
 	t.trust()

@@ -153,7 +153,7 @@ func faultWritten(f *chaos.Fault) FileFault {
 	w := FileFault{Name: f.Name, Kind: string(f.Kind), At: ptr(Duration(f.At)), For: some(Duration(f.For)), Every: some(Duration(f.Every)),
 		Times: some(f.Times), Clients: (*Selector)(some(f.Clients)), Nodes: f.Nodes, Direction: string(f.Direction), Code: some(f.Code),
 		Restart: some(Duration(f.Restart)), By: some(Duration(f.By)), Jitter: some(Duration(f.Jitter)), Distribution: string(f.Distribution), Burst: some(f.Burst),
-		After: some(Duration(f.After)), Notice: some(f.Notice), Grace: some(Duration(f.Grace)), Grid: some(Duration(f.Grid))}
+		After: some(Duration(f.After)), Notice: some(f.Notice), Grace: some(Duration(f.Grace)), Spread: some(Duration(f.Spread)), Grid: some(Duration(f.Grid))}
 	if f.How != "" {
 		w.How = &How{How: f.How}
 	}

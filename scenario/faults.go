@@ -20,7 +20,7 @@ func (c *checker) fault(path string, w *FileFault, target *Target) chaos.Fault {
 		Times: value(w.Times, 0), Clients: chaos.Selector(value(w.Clients, Selector{})), Nodes: w.Nodes,
 		Direction: chaos.Direction(w.Direction), How: how.How, Code: value(w.Code, how.Code), Restart: duration(w.Restart),
 		By: duration(w.By), Jitter: duration(w.Jitter), Distribution: chaos.Distribution(w.Distribution), Burst: value(w.Burst, 0), After: duration(w.After),
-		Notice: value(w.Notice, ""), Grace: duration(w.Grace), Grid: duration(w.Grid),
+		Notice: value(w.Notice, ""), Grace: duration(w.Grace), Spread: duration(w.Spread), Grid: duration(w.Grid),
 	}
 	at := func(key string) string { return join(path, key) }
 	if f.Kind == "" {
@@ -106,6 +106,9 @@ func (c *checker) faultTarget(path string, f *chaos.Fault, target *Target) {
 		case slices.Index(f.Nodes, n) < i:
 			c.report(fmt.Sprintf("%s[%d]", join(path, "nodes"), i), "", "node %d stands twice", n)
 		}
+	}
+	if strings.Contains(f.Notice, chaos.NodeWord) && (len(f.Nodes) == 0 || len(f.Nodes) >= target.Nodes()) {
+		c.report(join(path, "notice"), "nodes: [0], of several", "the notice names a node that is not drained, and there is none")
 	}
 	process := target.Serve != nil || len(target.Command) > 0 || target.PID != 0
 	switch {

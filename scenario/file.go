@@ -100,7 +100,7 @@ type Tuning struct {
 	Close     *TuningClose     `yaml:"close" doc:"What the client does with a connection that it has declared dead."`
 	Reconnect *TuningReconnect `yaml:"reconnect" doc:"The reconnect policy."`
 	Replies   []TuningReply    `yaml:"replies" doc:"What the client answers to other messages of the server, once the connection is open; the first that fits." default:"nothing"`
-	Notice    *Pattern         `yaml:"notice" doc:"The server's goodbye: the client then leaves by itself." default:"none"`
+	Notice    *Pattern         `yaml:"notice" doc:"The server's goodbye: the client then leaves by itself. Named groups of a regexp are heeded: retry_ms and retry_s (how long to wait before it comes back, in place of reconnect) and node (to which node of the target)." default:"none"`
 }
 
 // TuningBeat is the heartbeat of a [Tuning].
@@ -191,7 +191,8 @@ type FileFault struct {
 	Rate         *Amount   `yaml:"rate" doc:"throttle: bandwidth (20kB/s). drop, duplicate, reorder, corrupt: share of the packets (1%)."`
 	Burst        *float64  `yaml:"burst" min:"1" max:"10000" doc:"drop: mean burst length in packets." default:"independent losses"`
 	After        *Duration `yaml:"after" doc:"idle-cut: quiet time before the cut."`
-	Notice       *string   `yaml:"notice" doc:"drain: message sent before the close." default:"none"`
+	Notice       *string   `yaml:"notice" doc:"drain: message sent before the close. May hold {{.Retry}} (see spread) and {{.Node}} (number of a node that is not drained)." default:"none"`
 	Grace        *Duration `yaml:"grace" doc:"drain: time between notice and close." default:"0s"`
+	Spread       *Duration `yaml:"spread" doc:"drain: {{.Retry}} in the notice is a number of milliseconds, drawn for each client below this."`
 	Grid         *Duration `yaml:"grid" doc:"suspend how timers: timers wake at most once per grid." default:"1m"`
 }

@@ -83,7 +83,7 @@ var families = []family{
 	{"delivery.latency", Seconds, "time from the instant a message was due to its first arrival", false, true, true, Percentiles},
 	{"nodes.cv.max", Ratio, "largest coefficient of variation of the clients open on each node, after the ramp", false, false, true, nil},
 	{"nodes.cv.end", Ratio, "the same at the end", false, false, true, nil},
-	{"nodes.max_share", Ratio, "largest share of the open clients on one node, after the ramp", false, false, true, nil},
+	{"nodes.max_share", Ratio, "largest share of all clients that was open on one node, after the ramp", false, false, true, nil},
 	{"nodes.even", Seconds, "time from a fault of single nodes, or from its end, until that variation stays within 0.1; the slowest", false, false, true, nil},
 	{"nodes.hit_twice", Ratio, "share of the clients of whom faults ended at least two connections", false, false, false, nil},
 	{"target.cpu", Cores, "mean CPU cores that the target process used, with its children if flatline started it", false, false, true, nil},

@@ -56,7 +56,7 @@ func lastEnd(faults []chaos.Fault) (last time.Duration, known bool) {
 		if f.Every > 0 && f.Times == 0 || f.For == 0 && !f.Instant() {
 			known = false
 		}
-		last = max(last, f.At+time.Duration(max(f.Times-1, 0))*f.Every+f.For+f.Restart+f.Grace)
+		last = max(last, f.At+time.Duration(max(f.Times-1, 0))*f.Every+f.For+f.Restart+f.Grace+f.Spread)
 	}
 	return last, known
 }

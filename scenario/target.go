@@ -10,8 +10,8 @@ import (
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
 
-func (c *checker) target(w *FileTarget) Target {
-	t := Target{Command: w.Command, PID: value(w.PID, 0), Ready: time.Duration(value(w.Ready, Duration(DefaultReady))),
+func (c *checker) target(w *FileTarget) (t Target) {
+	t = Target{Command: w.Command, PID: value(w.PID, 0), Ready: time.Duration(value(w.Ready, Duration(DefaultReady))),
 		CA: w.CA, Insecure: w.Insecure}
 	if len(w.URL) > 0 {
 		t.URL = w.URL[0]

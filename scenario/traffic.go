@@ -256,7 +256,7 @@ func (c *checker) destination(path string, w *FileTraffic, p *Plan, g *Group, t 
 	case delivery && s.Delivery == nil:
 		c.report(at("protocol"), "target: {serve: {delivery: {}}}; or protocol: echo", "the embedded server does not deliver, it echoes")
 	case delivery:
-	case s.Delivery != nil && t.Publish.String() == publishFormat:
+	case s.Delivery != nil && t.Message != nil && t.Message.Equal(t.Publish):
 		c.report(path, "protocol: delivery; or leave target.serve.delivery out", "the embedded server takes what this group publishes as its own protocol, and does not echo it")
 	case s.Reply == "none":
 		c.report(path, "target: {serve: {reply: echo}}", "the embedded server answers nothing, so nothing would ever arrive")

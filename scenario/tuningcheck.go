@@ -108,6 +108,9 @@ func (c *checker) refs(path string, cfg *heartbeat.Config) {
 	}
 	elsewhere("beat.answer", nil, b.Answer)
 	elsewhere("notice", cfg.Notice, nil)
+	if cfg.Notice != nil && cfg.Notice.Re != nil {
+		c.told(at("notice"), cfg.Notice.Re, heartbeat.Hints)
+	}
 	for i := range cfg.Replies {
 		elsewhere("replies["+strconv.Itoa(i)+"]", &cfg.Replies[i].To, &cfg.Replies[i].With)
 	}
@@ -116,18 +119,18 @@ func (c *checker) refs(path string, cfg *heartbeat.Config) {
 		key := "opening.steps[" + strconv.Itoa(i) + "]"
 		elsewhere(key, s.Await, s.Send)
 		if s.Await != nil && s.Await.Re != nil {
-			c.told(at(key), s.Await.Re)
+			c.told(at(key), s.Await.Re, heartbeat.Told)
 		}
 	}
 }
 
-// told checks the names of the groups in an opening step's regular expression.
-func (c *checker) told(path string, re *regexp.Regexp) {
+// told checks the names of the groups in a regular expression by which a server tells its clients something.
+func (c *checker) told(path string, re *regexp.Regexp, words []string) {
 	for _, name := range re.SubexpNames() {
-		if name != "" && !slices.Contains(heartbeat.Told, name) {
-			hint := "what a server can tell: " + strings.Join(heartbeat.Told, ", ")
-			if near := nearest(name, heartbeat.Told); near != "" {
-				hint = didYouMean(name, heartbeat.Told)
+		if name != "" && !slices.Contains(words, name) {
+			hint := "what a server can tell: " + strings.Join(words, ", ")
+			if near := nearest(name, words); near != "" {
+				hint = didYouMean(name, words)
 			}
 			c.report(path, hint, "no server tells %q", name)
 		}

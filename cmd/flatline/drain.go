@@ -46,7 +46,12 @@ func (d *drainer) Begin(f *chaos.Fault, _ chaos.Occurrence, victims *chaos.Set) 
 	if f.Kind == chaos.Partition {
 		return d.nodes(f, func(ctx context.Context, s server.Client) error { return s.Partition(ctx, true) })
 	}
-	req := server.DrainRequest{Notice: f.Notice, Grace: f.Grace, Code: f.Code}
+	req := server.DrainRequest{Notice: f.Notice, Spread: f.Spread, Grace: f.Grace, Code: f.Code}
+	for i := range d.servers {
+		if len(f.Nodes) > 0 && !slices.Contains(f.Nodes, i) {
+			req.Nodes = append(req.Nodes, i)
+		}
+	}
 	if victims.Len() < d.all {
 		for i := range victims.All {
 			if a := d.addr(i); a != "" {

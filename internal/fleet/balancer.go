@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
@@ -39,8 +40,9 @@ func newBalancer(b scenario.Balancer, nodes, clients int) *balancer {
 	return out
 }
 
-// pick chooses the client's node and counts it there. With every node ejected, none is: to refuse all is worse than to try.
-func (b *balancer) pick(now time.Duration, client int) int {
+// pick chooses the client's node and counts it there: the one that a goodbye named, 1 above its number (0: none did), if that
+// takes connections. With every node ejected, none is: to refuse all is worse than to try.
+func (b *balancer) pick(now time.Duration, client, told int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	usable := func(i int) bool { return b.nodes[i].back <= now }
@@ -51,7 +53,12 @@ func (b *balancer) pick(now time.Duration, client int) int {
 	if all {
 		usable = func(int) bool { return true }
 	}
-	node := b.choose(client, usable)
+	node := told - 1
+	if node < 0 || node >= len(b.nodes) || !usable(node) {
+		node = b.choose(client, usable)
+	} else if b.own != nil {
+		b.own[client] = int8(node)
+	}
 	b.nodes[node].load++
 	return node
 }
@@ -110,6 +117,16 @@ func (b *balancer) tried(now time.Duration, node int, err error) {
 		}
 	}
 	n.late, n.back = 0, now+b.eject
+}
+
+// drain takes the nodes of a drain out: the deployment that drains a node tells the balancer first. It comes back as an
+// ejected one does, counted from the end of the grace.
+func (b *balancer) drain(now time.Duration, f *chaos.Fault) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range f.Nodes {
+		b.nodes[n].back = max(b.nodes[n].back, now+f.Grace+b.eject)
+	}
 }
 
 // left takes a connection or an attempt back.

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flatline-dev/flatline/chaos"
 	"github.com/flatline-dev/flatline/scenario"
 )
 
 func picked(b *balancer, now time.Duration, clients ...int) []int {
 	out := make([]int, len(b.nodes))
 	for _, c := range clients {
-		out[b.pick(now, c)]++
+		out[b.pick(now, c, 0)]++
 	}
 	return out
 }
@@ -66,15 +67,15 @@ func TestBalancerPolicies(t *testing.T) {
 			t.Errorf("sticky: %d of 3000 clients on node %d", n, i)
 		}
 	}
-	home := b.pick(0, 17)
+	home := b.pick(0, 17, 0)
 	for range 10 {
-		if n := b.pick(time.Second, 17); n != home {
+		if n := b.pick(time.Second, 17, 0); n != home {
 			t.Fatalf("sticky: client 17 moved from %d to %d", home, n)
 		}
 	}
 	b.tried(time.Second, home, refused)
-	away := b.pick(2*time.Second, 17)
-	if later := b.pick(time.Second+eject, 17); away == home || later != away {
+	away := b.pick(2*time.Second, 17, 0)
+	if later := b.pick(time.Second+eject, 17, 0); away == home || later != away {
 		t.Errorf("sticky: at home on %d, then %d, then %d", home, away, later)
 	}
 }
@@ -112,7 +113,7 @@ func TestLoads(t *testing.T) {
 		for step := range 5000 {
 			switch rng.IntN(4) {
 			case 0, 1:
-				there = append(there, b.pick(time.Duration(step), rng.IntN(50)))
+				there = append(there, b.pick(time.Duration(step), rng.IntN(50), rng.IntN(4)))
 			case 2:
 				if n := len(there); n > 0 {
 					i := rng.IntN(n)
@@ -135,5 +136,26 @@ func TestLoads(t *testing.T) {
 				t.Errorf("%s: node %d has %d and counts %d", policy, n, count, b.nodes[n].load)
 			}
 		}
+	}
+}
+
+// TestDrainedNode: a node that is drained gets nobody until the grace and the ejection are over, and who was told a node goes
+// there.
+func TestDrainedNode(t *testing.T) {
+	b := newBalancer(scenario.Balancer{Policy: scenario.RoundRobin, Eject: 5 * time.Second}, 3, 100)
+	b.drain(10*time.Second, &chaos.Fault{Kind: chaos.Drain, Nodes: []int{0}, Grace: 2 * time.Second})
+	if got := picked(b, 16*time.Second, numbers(60)...); !slices.Equal(got, []int{0, 30, 30}) {
+		t.Errorf("while it is drained: %v", got)
+	}
+	for range 10 {
+		if n := b.pick(16*time.Second, 1, 3); n != 2 {
+			t.Fatalf("told node 2, sent to %d", n)
+		}
+		if n := b.pick(16*time.Second, 1, 1); n == 0 {
+			t.Fatal("told node 0, which is drained, and sent there")
+		}
+	}
+	if got := picked(b, 17*time.Second, numbers(60)...); got[0] != 20 {
+		t.Errorf("afterwards: %v", got)
 	}
 }

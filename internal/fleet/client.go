@@ -75,7 +75,7 @@ func (c *client) step(now time.Duration, in heartbeat.Input) {
 			c.f.sink.Output(now, int(c.id), o)
 			switch o.Kind {
 			case heartbeat.Dial:
-				c.links = c.f.dial(c, o.Epoch, c.links, now)
+				c.links = c.f.dial(c, o.Epoch, o.N, c.links, now)
 			case heartbeat.Send:
 				if l := c.link(o.Epoch); l != nil && l.send(o.Frame, s.content(o)) != nil {
 					failed = o.Epoch

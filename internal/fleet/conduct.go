@@ -33,6 +33,9 @@ func (f *Fleet) conduct(ctx context.Context) (err error) {
 		f.sink.Lag(now, m.At)
 		if m.Begin {
 			f.sink.FaultBegan(now, m.Occ)
+			if f.balancer != nil && fault.Kind == chaos.Drain {
+				f.balancer.drain(now, fault)
+			}
 			if err := engine.Begin(fault, o, f.plan.Victims(m.Occ)); err != nil {
 				f.sink.FaultFailed(f.clock(), m.Occ, err)
 				continue

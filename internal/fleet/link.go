@@ -36,12 +36,12 @@ const (
 	payloadSize = 4096
 )
 
-// dial starts attempt epoch and returns its link in front of the older ones. The client's lock is held.
-func (f *Fleet) dial(c *client, epoch uint32, older *link, now time.Duration) *link {
+// dial starts attempt epoch, to the node that the client was told if any, and returns its link in front of the older ones. The client's lock is held.
+func (f *Fleet) dial(c *client, epoch uint32, told int, older *link, now time.Duration) *link {
 	ctx, cancel := context.WithCancel(f.ctx)
 	l := &link{c: c, epoch: epoch, older: older, cancel: cancel}
 	if f.balancer != nil {
-		l.node = f.balancer.pick(now, int(c.id))
+		l.node = f.balancer.pick(now, int(c.id), told)
 	}
 	f.wg.Add(1)
 	f.leaving.Add(1)

@@ -67,6 +67,7 @@ func (m *Machine) received(now time.Duration, in Input, out []Output) []Output {
 		return out
 	}
 	if c.Notice != nil && in.Frame <= Binary && c.Notice.Match(in.Data) {
+		m.heed(c.Notice, in.Data)
 		out = append(out, Output{Kind: Dead, Epoch: m.epoch, Cause: Notice, LastHeard: now})
 		return m.leave(now, Notice, out)
 	}

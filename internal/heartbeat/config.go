@@ -182,6 +182,7 @@ type Config struct {
 	// Replies are what the client says to messages of the server beside its heartbeat, on an open connection; the first that
 	// fits. A reply is no beat: nobody times it.
 	Replies []ReplyRule
-	// Notice recognises the server's goodbye. The client then leaves by itself, with cause Notice. nil: none.
+	// Notice recognises the server's goodbye. The client then leaves by itself, with cause Notice, and heeds what groups of
+	// the expression ask for, see [Hints]. nil: none.
 	Notice *Pattern
 }

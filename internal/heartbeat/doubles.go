@@ -13,6 +13,7 @@ type extra struct {
 	conns []older         // connections that are not the newest
 
 	told tuned
+	hint *hint // of the goodbye that the client follows; nil: none
 
 	traffic *traffic // of a client that publishes or receives messages
 }

@@ -57,6 +57,8 @@ func (m *Machine) lost(now time.Duration, cause Cause, code uint16, events int, 
 	switch {
 	case m.state == Connecting:
 		rule = nil
+	case cause == Notice && m.extra != nil && m.extra.hint != nil && m.extra.hint.retry != None:
+		rule = &Span{m.extra.hint.retry, m.extra.hint.retry}
 	case cause == Timeout && m.cfg.Reconnect.AfterTimeout != nil:
 		rule = m.cfg.Reconnect.AfterTimeout
 	}

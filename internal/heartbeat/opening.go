@@ -10,8 +10,12 @@ func (m *Machine) dial(now time.Duration, out []Output) []Output {
 	m.epoch++
 	m.state = Connecting
 	m.step = 0
+	node := 0
 	if m.extra != nil {
 		m.extra.told = tuned{} // to another connection
+		if h := m.extra.hint; h != nil {
+			node, m.extra.hint = h.node, nil
+		}
 		if t := m.extra.traffic; t != nil {
 			t.welcome = false
 		}
@@ -22,7 +26,7 @@ func (m *Machine) dial(now time.Duration, out []Output) []Output {
 	if m.extra != nil && len(m.extra.conns) > 0 {
 		out = append(out, Output{Kind: Doubled, Epoch: m.epoch})
 	}
-	return append(out, Output{Kind: Dial, Epoch: m.epoch})
+	return append(out, Output{Kind: Dial, Epoch: m.epoch, N: node})
 }
 
 // opening carries the exchange of the newest connection on until it has to wait.

@@ -25,7 +25,7 @@ func AppendRef(dst, payload []byte, ref uint32) []byte {
 type Pattern struct {
 	Kind PatternKind
 	Text []byte
-	Re   *regexp.Regexp // Kind == Regexp; its groups may tell the client a tuning, see [Told]
+	Re   *regexp.Regexp // Kind == Regexp; its groups may tell the client something, see [Told] and [Hints]
 	Ref  bool           // Exact, Prefix, Contains: Text, then a number, then Tail
 	Tail []byte
 }

@@ -10,6 +10,47 @@ import (
 // and many others do in their first message.
 var Told = []string{"interval_ms", "interval_s", "timeout_ms", "timeout_s"}
 
+// Hints are the names that groups of a notice's regular expression may have: how long the client is to wait before it
+// comes back, in place of its policy, and to which node of the target. It heeds them once.
+var Hints = []string{"retry_ms", "retry_s", "node"}
+
+// hint is what a goodbye has asked for.
+type hint struct {
+	retry time.Duration // wait so long; None: nothing said
+	node  int           // 1 above the node's number; 0: nothing said
+}
+
+// heed takes from a goodbye what it asks for.
+func (m *Machine) heed(p *Pattern, data []byte) {
+	if p.Re == nil || p.Re.NumSubexp() == 0 {
+		return
+	}
+	h := hint{retry: None}
+	groups := p.Re.FindSubmatch(data)
+	for i, name := range p.Re.SubexpNames() {
+		if i >= len(groups) || name == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(string(groups[i]), 10, 31)
+		switch {
+		case err != nil:
+		case name == "retry_ms":
+			h.retry = time.Duration(n) * time.Millisecond
+		case name == "retry_s":
+			h.retry = time.Duration(n) * time.Second
+		case name == "node":
+			h.node = int(n) + 1
+		}
+	}
+	if h == (hint{retry: None}) {
+		return
+	}
+	if m.extra == nil {
+		m.extra = &extra{}
+	}
+	m.extra.hint = &h
+}
+
 // tuned is what the server has told this connection; 0: the configuration holds.
 type tuned struct{ interval, timeout time.Duration }
 

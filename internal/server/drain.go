@@ -4,16 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/flatline-dev/flatline/chaos"
 )
 
 // DrainRequest asks the server to say goodbye to clients that are connected now, as in a rolling deploy; it goes on
 // accepting. Without Clients and Addrs it means all of them.
 type DrainRequest struct {
-	Notice  string        // text message sent first; "": none
+	Notice  string        // text message sent first, as [chaos.Goodbye] has it; "": none
+	Spread  time.Duration // the bound of the time that the notice names
+	Nodes   []int         // the nodes one of which the notice names
 	Grace   time.Duration // between the notices and the close frames
 	Code    int           // of the close frames; 0: 1001, going away
 	Clients int           // only this many, those longest connected; 0: all
@@ -27,6 +32,8 @@ type DrainReply struct {
 
 type drainWire struct {
 	Notice  string   `json:"notice,omitempty"`
+	Spread  string   `json:"spread,omitempty"` // with its unit
+	Nodes   []int    `json:"nodes,omitempty"`
 	Grace   string   `json:"grace,omitempty"` // with its unit: "2s"
 	Code    int      `json:"code,omitempty"`
 	Clients int      `json:"clients,omitempty"`
@@ -35,9 +42,12 @@ type drainWire struct {
 
 // MarshalJSON writes the durations with their units.
 func (d DrainRequest) MarshalJSON() ([]byte, error) {
-	w := drainWire{d.Notice, "", d.Code, d.Clients, d.Addrs}
+	w := drainWire{Notice: d.Notice, Nodes: d.Nodes, Code: d.Code, Clients: d.Clients, Addrs: d.Addrs}
 	if d.Grace != 0 {
 		w.Grace = d.Grace.String()
+	}
+	if d.Spread != 0 {
+		w.Spread = d.Spread.String()
 	}
 	return json.Marshal(w)
 }
@@ -48,13 +58,18 @@ func (d *DrainRequest) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return err
 	}
-	*d = DrainRequest{w.Notice, 0, w.Code, w.Clients, w.Addrs}
-	if w.Grace == "" {
-		return nil
-	}
-	var err error
-	if d.Grace, err = time.ParseDuration(w.Grace); err != nil {
-		return fmt.Errorf("grace: %q is not a duration such as 2s", w.Grace)
+	*d = DrainRequest{Notice: w.Notice, Nodes: w.Nodes, Code: w.Code, Clients: w.Clients, Addrs: w.Addrs}
+	for _, x := range []struct {
+		key, text string
+		into      *time.Duration
+	}{{"grace", w.Grace, &d.Grace}, {"spread", w.Spread, &d.Spread}} {
+		if x.text == "" {
+			continue
+		}
+		var err error
+		if *x.into, err = time.ParseDuration(x.text); err != nil {
+			return fmt.Errorf("%s: %q is not a duration such as 2s", x.key, x.text)
+		}
 	}
 	return nil
 }
@@ -66,6 +81,9 @@ func (d *DrainRequest) check() error {
 	}
 	if d.Grace < 0 {
 		errs = append(errs, fmt.Errorf("grace: %v is negative", d.Grace))
+	}
+	if d.Spread < 0 {
+		errs = append(errs, fmt.Errorf("spread: %v is negative", d.Spread))
 	}
 	if d.Clients < 0 {
 		errs = append(errs, fmt.Errorf("clients: %d is negative", d.Clients))
@@ -86,7 +104,7 @@ func (s *Server) Drain(req DrainRequest) (DrainReply, error) {
 	s.n.drains.Add(1)
 	picked := s.pick(req)
 	if req.Notice != "" {
-		each(picked, func(c *client) { c.notify(req.Notice) })
+		each(picked, func(c *client) { c.notify(chaos.Goodbye(req.Notice, req.Spread, req.Nodes, rand.Float64())) })
 	}
 	goodbye := func() {
 		each(picked, func(c *client) {

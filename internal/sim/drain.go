@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/flatline-dev/flatline/chaos"
+import (
+	"math"
+
+	"github.com/flatline-dev/flatline/chaos"
+)
 
 // drain is a goodbye in its grace.
 type drain struct {
@@ -19,7 +23,6 @@ type told struct {
 // server goes on accepting, and a connection that an earlier drain has picked is not picked again.
 func (v *server) drain(f *chaos.Fault, occ int) {
 	d := drain{code: uint16(f.Code)}
-	note := frame{wire: wText, payload: v.payloads.intern([]byte(f.Notice))}
 	for n := range v.victims(occ) {
 		v.each(int32(n-v.base), func(i int32, x *conn) {
 			if x.server != sServed || !v.holds(x) || x.leaving || !hits(f, int(x.node)) {
@@ -28,7 +31,8 @@ func (v *server) drain(f *chaos.Fault, occ int) {
 			x.leaving = true
 			d.conns = append(d.conns, told{i, x.client, x.epoch})
 			if f.Notice != "" {
-				v.send(i, note)
+				text := chaos.Goodbye(f.Notice, f.Spread, nil, spreadOf(n, occ))
+				v.send(i, frame{wire: wText, payload: v.payloads.intern([]byte(text))})
 			}
 		})
 	}
@@ -39,6 +43,12 @@ func (v *server) drain(f *chaos.Fault, occ int) {
 	} else {
 		v.handle(&e)
 	}
+}
+
+// spreadOf is the draw of a client's goodbye, from [0, 1): the golden ratio's multiples are spread evenly.
+func spreadOf(client, occ int) float64 {
+	_, frac := math.Modf((float64(client) + 0.5*float64(occ)) * (math.Sqrt(5) - 1) / 2)
+	return frac
 }
 
 // bye closes the connections that are still there when the grace is over. A frozen node does it when it thaws.

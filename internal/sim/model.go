@@ -97,6 +97,9 @@ func (m *Model) check(plan *scenario.Plan) error {
 		case len(f.Nodes) > 0 && f.Kind != chaos.Stall && f.Kind != chaos.Drain && f.Kind != chaos.Kill:
 			return fmt.Errorf("fault %s: the model's paths lead to all nodes; it cannot simulate a %s of some", f.Name, f.Kind)
 		}
+		if strings.Contains(f.Notice, chaos.NodeWord) {
+			return fmt.Errorf("fault %s: the simulated balancer does not go by what a goodbye names\nhint: a notice without %s, or a run", f.Name, chaos.NodeWord)
+		}
 		nodes := max(v.Nodes, 1)
 		if nodes == 1 {
 			nodes = plan.Target.Nodes()

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,12 @@ func TestScenarios(t *testing.T) {
 			}
 			if src, err := os.ReadFile(path); err != nil || len(src) == 0 || src[0] != '#' || p.Intent == "" {
 				t.Errorf("it does not open with a sentence of intent (%v)", err)
+			}
+			if s := p.Target.Serve; s != nil && s.Delivery != nil {
+				if err := sim.Run(t.Context(), p, sim.Options{Sink: report.NewRecorder(p, report.Options{})}); err == nil || !strings.Contains(err.Error(), "the simulated server echoes") {
+					t.Errorf("the simulator knows no server that delivers: %v", err)
+				}
+				return
 			}
 			res := result(t, p, sim.Model{Latency: 100 * time.Microsecond})
 			if len(p.Expect) == 0 || len(res.Outcomes) != len(p.Expect) {
