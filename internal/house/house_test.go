@@ -55,7 +55,7 @@ var table = map[string]struct {
 		reason: "it reads Results and never drives anything, so that the same probes can come from a run, a file or a test",
 	},
 	"internal/server": {
-		may:    []string{"internal/dialect", "internal/heartbeat", "internal/session", "internal/delivery", "chaos"},
+		may:    []string{"internal/dialect", "internal/heartbeat", "internal/session", "chaos"},
 		reason: "the target is a black box to the rest, as any other target; it knows how real servers talk, in the words for frames and for goodbyes",
 	},
 	"internal/session": {

@@ -51,7 +51,7 @@ func newOffice(ctx context.Context, cfg *Config, now func() time.Duration) (*off
 		}
 		o.log = o.file
 	}
-	if err := o.store.Follow(o.heard, o.lost); err != nil {
+	if err := o.store.Follow(o.heard); err != nil {
 		return nil, errors.Join(err, o.close())
 	}
 	return o, nil
@@ -78,17 +78,6 @@ func (o *office) heard(m *session.Message) {
 	defer o.mu.Unlock()
 	for _, b := range o.followers[m.To] {
 		b.offer(m)
-	}
-}
-
-// lost makes everyone read the store again.
-func (o *office) lost() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, all := range o.followers {
-		for _, b := range all {
-			b.fallBehind()
-		}
 	}
 }
 

@@ -12,15 +12,12 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/flatline-dev/flatline/internal/delivery"
 	"github.com/flatline-dev/flatline/internal/session"
 )
 
 const (
-	inboxSize  = 256                    // messages that wait in memory for a client; beyond it reads them from the store
-	replaySize = 100                    // messages read from the store at a time
-	storeWait  = 5 * time.Second        // for one answer of the store
-	storeAgain = 200 * time.Millisecond // until a store that did not answer is asked again
+	inboxSize  = 256 // messages that wait in memory for a client; beyond it reads them from the store
+	replaySize = 100 // messages read from the store at a time
 )
 
 // mailbox is one connection's part in the deliveries. Its reader takes what the client publishes; its pump writes
@@ -40,9 +37,8 @@ type mailbox struct {
 	to      []string
 	inbox   []session.Message
 	acks    []ack
-	behind  bool         // the inbox lacks something: the store tells
-	rewind  bool         // deliveries start again behind from
-	stored  delivery.Set // of what the client published, as far as known here
+	behind  bool // the inbox lacks something: the store tells
+	rewind  bool // deliveries start again behind from
 
 	// Of the pump alone.
 	sent uint32 // position of the last delivery on this connection
@@ -90,15 +86,6 @@ func (b *mailbox) offer(m *session.Message) {
 		b.inbox, b.behind = nil, true
 	default: // a client that does not resume has no claim to it
 		b.o.n.overflows.Add(1)
-	}
-	b.mu.Unlock()
-	b.ring()
-}
-
-func (b *mailbox) fallBehind() {
-	b.mu.Lock()
-	if b.resumes {
-		b.inbox, b.behind = nil, true
 	}
 	b.mu.Unlock()
 	b.ring()
@@ -235,11 +222,6 @@ func (b *mailbox) publish(m *session.Message) {
 		b.acknowledge(m)
 		return
 	}
-	b.mu.Lock()
-	if m.From == b.id {
-		m.Seen = b.stored.Prefix()
-	}
-	b.mu.Unlock()
 	b.o.store.Put(m, func(err error) {
 		if err != nil {
 			return // nobody knows: the client will send it again, if it wants to
@@ -260,9 +242,6 @@ func (b *mailbox) publish(m *session.Message) {
 
 func (b *mailbox) acknowledge(m *session.Message) {
 	b.mu.Lock()
-	if m.From == b.id {
-		b.stored.Add(m.Seq)
-	}
 	b.acks = append(b.acks, ack{m.From, m.Seq})
 	b.mu.Unlock()
 	b.ring()
@@ -321,44 +300,21 @@ func (b *mailbox) pump() {
 	}
 }
 
-// ask repeats a question to the store until it is answered or the connection ends.
-func (b *mailbox) ask(question func(context.Context) error) bool {
-	for {
-		ctx, cancel := context.WithTimeout(b.ctx, storeWait)
-		err := question(ctx)
-		cancel()
-		if err == nil {
-			return true
-		}
-		select {
-		case <-b.ctx.Done():
-			return false
-		case <-time.After(storeAgain):
-		}
-	}
-}
-
 // welcome tells the client up to where its messages are stored.
 func (b *mailbox) welcome(id int32) bool {
-	var seen uint32
-	if !b.ask(func(ctx context.Context) (err error) { seen, err = b.o.store.Seen(ctx, id); return err }) {
-		return false
+	seen, err := b.o.store.Seen(id)
+	if err != nil {
+		return false // the server ends
 	}
-	b.mu.Lock()
-	b.stored.Fill(seen)
-	b.mu.Unlock()
 	return b.say(fmt.Appendf(b.text[:0], "welcome %d %d", id, seen), nil)
 }
 
 // replay delivers what the store has behind the last delivery.
 func (b *mailbox) replay(to []string) bool {
 	for {
-		var all []session.Message
-		if !b.ask(func(ctx context.Context) (err error) {
-			all, err = b.o.store.After(ctx, to, b.sent, replaySize)
-			return err
-		}) {
-			return false
+		all, err := b.o.store.After(to, b.sent, replaySize)
+		if err != nil {
+			return false // the server ends
 		}
 		b.o.n.replayed.Add(uint64(len(all)))
 		for i := range all {

@@ -2,13 +2,11 @@ package session
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,21 +20,29 @@ import (
 //
 // A message to TO by FROM is stored under the subject NAME.TO.FROM, and its position is its sequence in the stream. The
 // stream publishes what it stored again under live.NAME.TO.FROM with that sequence (RePublish), which every server follows
-// with one subscription. What a client missed is read with direct gets of many messages at once.
+// with one subscription. Each keeps what it has heard, for as long as messages are retained, and answers from that: the
+// stream itself would search all messages for those of one client. Sequences have no gaps, so what was not heard is known,
+// and read from the stream in bulk, before anything behind it counts as heard.
 type JetStream struct {
 	o     Options
 	name  string
 	nc    *nats.Conn
 	link  *link
 	inbox string // prefix of the subjects to which acknowledgements come
+	began time.Time
+	live  chan *nats.Msg
+	back  chan struct{} // the connection was lost and is there again, or messages were dropped
 
 	mu     sync.Mutex
+	known  index
+	last   uint32 // all up to it are known, or gone
+	heard  func(*Message)
 	puts   map[string]*put
 	order  []*put // in the order of their deadlines; those that are answered stay until then
 	next   uint64
-	lost   func()
 	closed bool
 	done   chan struct{}
+	ended  sync.WaitGroup
 }
 
 type put struct {
@@ -50,8 +56,8 @@ var _ Store = (*JetStream)(nil)
 const (
 	putPatience = 5 * time.Second // for the acknowledgement of a message
 	maxPuts     = 1 << 15         // messages without one; further ones end with ErrBusy
-	maxPending  = 1 << 20         // messages that wait to be heard
-	maxWait     = 256 << 20       // and their bytes
+	liveSize    = 1 << 16         // messages that wait to be heard; further ones are read from the stream
+	bulk        = 1000            // messages read at a time
 	linkTimeout = 2 * time.Second // for a connection to the NATS server; pings go out as often
 )
 
@@ -66,7 +72,8 @@ func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream
 	if o.Retain == 0 {
 		o.Retain = DefaultRetain
 	}
-	s := &JetStream{o: o, name: name, link: newLink(), puts: map[string]*put{}, done: make(chan struct{})}
+	s := &JetStream{o: o, name: name, link: newLink(), puts: map[string]*put{}, done: make(chan struct{}), began: time.Now(), known: newIndex(),
+		live: make(chan *nats.Msg, liveSize), back: make(chan struct{}, 1)}
 	fail := func(err error) (*JetStream, error) {
 		if s.nc != nil {
 			s.nc.Close()
@@ -100,12 +107,21 @@ func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream
 	if _, err := s.nc.Subscribe(s.inbox+"*", s.answered); err != nil {
 		return fail(err)
 	}
+	if _, err := s.nc.ChanSubscribe(s.livePrefix()+">", s.live); err != nil {
+		return fail(err)
+	}
 	if err := s.nc.FlushTimeout(putPatience); err != nil {
 		return fail(err)
 	}
-	go s.giveUp()
+	if err := s.catchUp(ctx); err != nil {
+		return fail(err)
+	}
+	s.ended.Go(s.giveUp)
+	s.ended.Go(s.listen)
 	return s, nil
 }
+
+func (s *JetStream) livePrefix() string { return "live." + s.name + "." }
 
 // DeleteStream removes the stream of that name from the NATS server at url.
 func DeleteStream(ctx context.Context, url, name string) error {
@@ -148,12 +164,11 @@ func publisher(from int32) string {
 	return strconv.Itoa(int(from))
 }
 
-// encode writes what the subject does not say: SEQ SENT SEEN PAD.
+// encode writes what the subject does not say: SEQ SENT PAD.
 func encode(m *Message) []byte {
 	b := make([]byte, 0, 32+len(m.Pad))
 	b = append(strconv.AppendUint(b, uint64(m.Seq), 10), ' ')
 	b = append(strconv.AppendInt(b, m.Sent, 10), ' ')
-	b = append(strconv.AppendUint(b, uint64(m.Seen), 10), ' ')
 	return append(b, m.Pad...)
 }
 
@@ -172,15 +187,14 @@ func decode(subject string, data []byte, m *Message) bool {
 		}
 		m.From = int32(n)
 	}
-	f := bytes.SplitN(data, []byte{' '}, 4)
-	if len(f) != 4 {
+	f := bytes.SplitN(data, []byte{' '}, 3)
+	if len(f) != 3 {
 		return false
 	}
 	seq, err1 := strconv.ParseUint(string(f[0]), 10, 32)
 	sent, err2 := strconv.ParseInt(string(f[1]), 10, 64)
-	seen, err3 := strconv.ParseUint(string(f[2]), 10, 32)
-	m.Seq, m.Sent, m.Seen, m.Pad = uint32(seq), sent, uint32(seen), string(f[3])
-	return err1 == nil && err2 == nil && err3 == nil
+	m.Seq, m.Sent, m.Pad = uint32(seq), sent, string(f[2])
+	return err1 == nil && err2 == nil
 }
 
 // Put implements Store. It never blocks; a message beyond maxPuts ends with ErrBusy.
@@ -279,115 +293,146 @@ func (s *JetStream) giveUp() {
 
 // missed says that something may not have been heard.
 func (s *JetStream) missed() {
-	s.mu.Lock()
-	lost := s.lost
-	s.mu.Unlock()
-	if lost != nil {
-		lost()
+	select {
+	case s.back <- struct{}{}:
+	default:
 	}
 }
 
-// Follow implements Store.
-func (s *JetStream) Follow(heard func(*Message), lost func()) error {
-	s.mu.Lock()
-	s.lost = lost
-	s.mu.Unlock()
-	prefix := "live." + s.name + "."
-	sub, err := s.nc.Subscribe(prefix+">", func(msg *nats.Msg) {
-		var m Message
-		pos, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 32)
-		if err == nil && decode(strings.TrimPrefix(msg.Subject, prefix), msg.Data, &m) {
-			m.Pos = uint32(pos)
-			heard(&m)
+// listen keeps what is stored, in order and without a gap.
+func (s *JetStream) listen() {
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-s.back:
+			s.whole()
+		case msg := <-s.live:
+			pos, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 32)
+			if err != nil {
+				continue
+			}
+			if uint32(pos) > s.last+1 { // only this goroutine moves last on
+				s.whole()
+			}
+			if uint32(pos) == s.last+1 {
+				s.note(strings.TrimPrefix(msg.Subject, s.livePrefix()), uint32(pos), msg.Data)
+			}
 		}
-	})
-	if err == nil {
-		err = sub.SetPendingLimits(maxPending, maxWait)
 	}
-	if err == nil {
-		err = s.nc.FlushTimeout(putPatience)
-	}
-	if err != nil {
-		return fmt.Errorf("session: follow the stream: %w", err)
-	}
-	return nil
 }
 
-// get asks for up to batch messages of a subject from seq on, or for the last one.
-func (s *JetStream) get(ctx context.Context, request map[string]any, each func(subject string, pos uint32, data []byte) error) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
+// whole reads what was not heard, for as long as it takes.
+func (s *JetStream) whole() {
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), putPatience)
+		err := s.catchUp(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-s.done:
+			return
+		case <-time.After(linkTimeout / 10):
+		}
 	}
+}
+
+// note takes the message at pos, behind which everything is known.
+func (s *JetStream) note(subject string, pos uint32, data []byte) {
+	m := Message{Pos: pos}
+	ok := decode(subject, data, &m)
+	s.mu.Lock()
+	s.last = pos
+	if ok {
+		s.known.add(m, time.Since(s.began), s.o.Retain)
+	}
+	heard := s.heard
+	s.mu.Unlock()
+	if ok && heard != nil {
+		heard(&m)
+	}
+}
+
+// catchUp reads the stream from behind last to its end. What the stream has let go is gone.
+func (s *JetStream) catchUp(ctx context.Context) error {
+	for {
+		n, err := s.read(ctx)
+		if err != nil {
+			return fmt.Errorf("session: read the stream: %w", err)
+		}
+		if n < bulk {
+			return nil
+		}
+	}
+}
+
+// read notes up to bulk messages behind last.
+func (s *JetStream) read(ctx context.Context) (n int, err error) {
 	inbox := nats.NewInbox()
 	sub, err := s.nc.SubscribeSync(inbox)
 	if err != nil {
-		return fmt.Errorf("session: read the stream: %w", err)
+		return 0, err
 	}
 	defer sub.Unsubscribe()
-	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.name, inbox, body); err != nil {
-		return fmt.Errorf("session: read the stream: %w", err)
+	request := fmt.Appendf(nil, `{"seq": %d, "batch": %d}`, s.last+1, bulk)
+	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.name, inbox, request); err != nil {
+		return 0, err
 	}
-	_, batch := request["batch"]
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return fmt.Errorf("session: read the stream: %w", err)
+			return n, err
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
 		case "204", "404": // no more, or none
-			return nil
+			return n, nil
 		default:
-			return fmt.Errorf("session: read the stream: %s %s", status, m.Header.Get("Description"))
+			return n, fmt.Errorf("%s %s", status, m.Header.Get("Description"))
 		}
 		pos, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 32)
 		if err != nil {
-			return fmt.Errorf("session: read the stream: a message without a position (more than 2^32 are too many): %w", err)
+			return n, fmt.Errorf("a message without a position, or the 2^32nd: %w", err)
 		}
-		if err := each(m.Header.Get(jetstream.SubjectHeader), uint32(pos), m.Data); err != nil {
-			return err
-		}
-		if !batch {
-			return nil
+		n++
+		if uint32(pos) > s.last {
+			s.note(strings.TrimPrefix(m.Header.Get(jetstream.SubjectHeader), s.name+"."), uint32(pos), m.Data)
 		}
 	}
+}
+
+// Follow implements Store. Whatever was not heard in time comes late, and in order.
+func (s *JetStream) Follow(heard func(*Message)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.heard = heard
+	return nil
 }
 
 // After implements Store.
-func (s *JetStream) After(ctx context.Context, to []string, pos uint32, max int) ([]Message, error) {
-	var out []Message
-	for _, t := range to {
-		err := s.get(ctx, map[string]any{"seq": uint64(pos) + 1, "next_by_subj": s.name + "." + token(t) + ".*", "batch": max}, func(subject string, pos uint32, data []byte) error {
-			m := Message{Pos: pos}
-			if !decode(strings.TrimPrefix(subject, s.name+"."), data, &m) {
-				return fmt.Errorf("session: a message at %d that is not flatline's", pos)
-			}
-			out = append(out, m)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+func (s *JetStream) After(to []string, pos uint32, max int) ([]Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
 	}
-	slices.SortFunc(out, func(a, b Message) int { return cmp.Compare(a.Pos, b.Pos) })
-	return out[:min(len(out), max)], nil
+	s.known.forget(time.Since(s.began), s.o.Retain)
+	return s.known.after(to, pos, max), nil
 }
 
-// Seen implements Store: what the publisher's last message says that was stored before it, and that message itself if it
-// is the next.
-func (s *JetStream) Seen(ctx context.Context, from int32) (uint32, error) {
-	var seen uint32
-	err := s.get(ctx, map[string]any{"last_by_subj": s.name + ".*." + publisher(from)}, func(subject string, _ uint32, data []byte) error {
-		var m Message
-		if decode(strings.TrimPrefix(subject, s.name+"."), data, &m) {
-			if seen = m.Seen; m.Seq == m.Seen+1 {
-				seen = m.Seq
-			}
-		}
-		return nil
-	})
-	return seen, err
+// Seen implements Store.
+func (s *JetStream) Seen(from int32) (uint32, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, ErrClosed
+	}
+	return s.known.seen(from), nil
 }
 
 // Partition cuts the store off from its NATS server, silently and both ways, or ends that. Bytes that are on their way
@@ -403,7 +448,7 @@ func (s *JetStream) Close() error {
 	}
 	s.closed = true
 	close(s.done)
-	s.lost = nil
+	s.heard = nil
 	var waiting []string
 	for t := range s.puts {
 		waiting = append(waiting, t)
@@ -411,6 +456,7 @@ func (s *JetStream) Close() error {
 	s.mu.Unlock()
 	s.link.partition(false)
 	s.nc.Close()
+	s.ended.Wait()
 	for _, t := range waiting {
 		s.finish(t, ErrClosed)
 	}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -13,7 +12,6 @@ type Message struct {
 	Seq  uint32 // number of the message, from 1 for each publisher
 	Sent int64  // when it was due, in microseconds of the publisher's clock
 	To   string // "-" (nobody), the number of a client, or "#" and the name of a room
-	Seen uint32 // all of the publisher's messages up to this number were stored when this one was published
 	Pad  string // filler
 }
 
@@ -27,13 +25,13 @@ type Store interface {
 	// for which nobody knows whether it is. done must not block.
 	Put(m *Message, done func(error))
 	// After returns the stored messages to one of the destinations with positions above pos, in order, at most max of
-	// them. What Options.Retain has let go is not among them.
-	After(ctx context.Context, to []string, pos uint32, max int) ([]Message, error)
+	// them. What Options.Retain has let go is not among them, nor what another server stored and this one has not heard yet.
+	After(to []string, pos uint32, max int) ([]Message, error)
 	// Seen is a number up to which all messages of the publisher are known to be stored; it may be too low, never too high.
-	Seen(ctx context.Context, from int32) (uint32, error)
-	// Follow calls heard with every message that is stored from now on, by whichever server, in order, and lost whenever
-	// some may be missing, after which only After tells. Neither may block. There is one follower; it is set once.
-	Follow(heard func(*Message), lost func()) error
+	Seen(from int32) (uint32, error)
+	// Follow calls heard with every message that is stored from now on, by whichever server, once and in order. It must not
+	// block. There is one follower; it is set once.
+	Follow(heard func(*Message)) error
 	// Close lets go of everything. Puts that are under way end with an error.
 	Close() error
 }
