@@ -27,6 +27,7 @@ func WriteMarkdown(w io.Writer, r *Result) error {
 	m.faults()
 	m.say("\n<details><summary>All figures, and how far to trust them</summary>")
 	m.storms()
+	m.nodes()
 	m.messages()
 	m.rest()
 	m.trust()

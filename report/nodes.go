@@ -253,6 +253,15 @@ func (s *Summary) nodes() {
 // NodeColumns head the table of nodes, behind the node itself.
 var NodeColumns = []string{"before", "lowest", "most", "end", "attempts", "peak/s", "deaths"}
 
+// Name is the node's number, and what hit it.
+func (n *SummaryNode) Name() string {
+	name := num(int64(n.Node))
+	for k, f := range n.Faults {
+		name += [2]string{" ", ", "}[min(k, 1)] + f
+	}
+	return name
+}
+
 // Row is the node's row under NodeColumns.
 func (n *SummaryNode) Row() []string {
 	out := make([]string, 0, len(NodeColumns))
@@ -278,39 +287,102 @@ func (s *Summary) Balance() (out []string) {
 	return out
 }
 
-// goodbyes are the columns that set the loss of a node that was announced beside one that was not.
+// LossColumns are the metrics of the table that sets the loss of a node that was announced beside one that was not; LossHead
+// names its columns, of which the first two are the fault and what its clients were told.
 var (
-	goodbyeColumns = []string{"detection.count", "detection.p99", "storm.peak", "storm.failed", "downtime.p50", "downtime.p99", "recovery.lost"}
-	goodbyeHead    = []string{"lost a node", "said", "clients", "noticed p99", "peak", "failed", "down p50", "p99", "lost"}
+	LossColumns = []string{"detection.count", "detection.p99", "storm.peak", "storm.failed", "downtime.p50", "downtime.p99", "recovery.lost"}
+	LossHead    = []string{"lost a node", "said", "clients", "noticed p99", "peak", "failed", "down p50", "p99", "lost"}
 )
 
-// goodbyes prints what it cost to lose a node, told and untold, where a run has both.
-func (t *text) goodbyes() {
-	tb := &Table{}
-	told := map[bool]int{}
-	tb.Add(append([]string{"  " + goodbyeHead[0]}, goodbyeHead[1:]...)...)
-	for i := range t.s.Faults {
-		f := &t.s.Faults[i]
-		o := f.o
-		if fault := &t.r.Plan.Faults[o.Fault]; len(fault.Nodes) == 0 || !f.Severs || f.Began < 0 {
+// LossPercentile tells the latencies of LossColumns from the counts.
+func LossPercentile(metric string) bool {
+	return strings.HasSuffix(metric, ".p50") || strings.HasSuffix(metric, ".p99")
+}
+
+// NodeLoss is one time that clients lost their node.
+type NodeLoss struct {
+	Name  string
+	Said  string // goodbye or nothing
+	Scope Scope
+}
+
+// NodeLosses lists them where a run has both kinds, announced and not.
+func (s *Summary) NodeLosses() (out []NodeLoss) {
+	told := map[string]bool{}
+	for i := range s.Faults {
+		f := &s.Faults[i]
+		if len(s.r.Plan.Faults[f.o.Fault].Nodes) == 0 || !f.Severs || f.Began < 0 || f.All.Hit == 0 {
 			continue
 		}
-		said := o.Kind == chaos.Drain || o.How == chaos.Close
-		told[said]++
-		row := []string{"  " + Clean(f.Name(), 20), [2]string{"nothing", "goodbye"}[map[bool]int{true: 1}[said]]}
-		s := f.Scope(&f.All)
-		for _, m := range goodbyeColumns {
-			if strings.Contains(m, ".p") && m != "storm.peak" {
-				row = append(row, t.of(m, s))
+		l := NodeLoss{Name: f.Name(), Said: "nothing", Scope: f.Scope(&f.All)}
+		if f.Kind == chaos.Drain || f.o.How == chaos.Close {
+			l.Said = "goodbye"
+		}
+		told[l.Said] = true
+		out = append(out, l)
+	}
+	if len(told) < 2 {
+		return nil
+	}
+	return out
+}
+
+// goodbyes prints what it cost to lose a node, told and untold.
+func (t *text) goodbyes() {
+	losses := t.s.NodeLosses()
+	if losses == nil {
+		return
+	}
+	tb := &Table{}
+	tb.Add(append([]string{"  " + LossHead[0]}, LossHead[1:]...)...)
+	for _, l := range losses {
+		row := []string{"  " + Clean(l.Name, 20), l.Said}
+		for _, m := range LossColumns {
+			if LossPercentile(m) {
+				row = append(row, t.of(m, l.Scope))
 			} else {
-				row = append(row, t.s.Figure(m, s).Text)
+				row = append(row, t.s.Figure(m, l.Scope).Text)
 			}
 		}
 		tb.Add(row...)
 	}
-	if told[true] > 0 && told[false] > 0 {
-		t.table("A node lost, announced and unannounced", tb)
+	t.table("A node lost, announced and unannounced", tb)
+}
+
+// nodes is the same in Markdown, with the table of nodes before it.
+func (m *markdown) nodes() {
+	if len(m.s.Nodes) == 0 {
+		return
 	}
+	var rows [][]string
+	for i := range m.s.Nodes {
+		n := &m.s.Nodes[i]
+		rows = append(rows, append([]string{code(n.Name(), 80)}, n.Row()...))
+	}
+	m.say("\n**Clients on each node, from the first fault on**")
+	m.table(append([]string{"node"}, NodeColumns...), rows)
+	m.say("")
+	for _, b := range m.s.Balance() {
+		m.say("- %s", b)
+	}
+	losses := m.s.NodeLosses()
+	if losses == nil {
+		return
+	}
+	rows = nil
+	for _, l := range losses {
+		row := []string{code(l.Name, 40), l.Said}
+		for _, metric := range LossColumns {
+			if LossPercentile(metric) {
+				row = append(row, m.of(metric, l.Scope))
+			} else {
+				row = append(row, m.s.Figure(metric, l.Scope).Text)
+			}
+		}
+		rows = append(rows, row)
+	}
+	m.say("\n**A node lost, announced and unannounced**")
+	m.table(LossHead, rows)
 }
 
 // even prints the table of nodes.
@@ -322,11 +394,7 @@ func (t *text) even() {
 	tb.Add(append([]string{"  node"}, NodeColumns...)...)
 	for i := range t.s.Nodes {
 		n := &t.s.Nodes[i]
-		name := "  " + num(int64(n.Node))
-		for k, f := range n.Faults {
-			name += [2]string{" ", ", "}[min(k, 1)] + Clean(f, 20)
-		}
-		tb.Add(append([]string{name}, n.Row()...)...)
+		tb.Add(append([]string{"  " + Clean(n.Name(), 40)}, n.Row()...)...)
 	}
 	t.table("Clients on each node, from the first fault on", tb)
 	for _, b := range t.s.Balance() {

@@ -345,6 +345,9 @@ func BenchmarkPut(b *testing.B) {
 			})
 		}
 		wait.Wait()
+		for range cap(all) { // every one is acknowledged too
+			all <- struct{}{}
+		}
 	}
 	b.Run("memory", func(b *testing.B) {
 		bench(b, NewMemory(Options{}, func() time.Duration { return 0 }))

@@ -73,6 +73,7 @@ func NewPage(in ...Input) (*Page, error) {
 		b.keys()
 		b.noticed()
 		b.back()
+		b.nodes()
 		b.messages()
 		b.rest()
 		b.counts()

@@ -23,6 +23,7 @@ type Page struct {
 	Noticed  *Table  `json:"noticed"`  // nil for several runs
 	Back     *Table  `json:"back"`
 	Faults   []Fault `json:"faults"`
+	Nodes    []Table `json:"nodes,omitempty"` // of a target of several
 	Messages *Table  `json:"messages"`
 	Rest     *Table  `json:"rest"`
 	Counts   *Table  `json:"counts"`

@@ -172,6 +172,48 @@ func (b *builder) messages() {
 	b.page.Messages = t
 }
 
+// nodes are the tables of the target's nodes, where it has several, and of what it cost to lose one.
+func (b *builder) nodes() {
+	s := b.sums[0]
+	if len(s.Nodes) == 0 {
+		return
+	}
+	t := &Table{Caption: "Clients on each node, from the first fault on", About: "before: when the first fault began; peak: attempts in the worst second", Head: []Head{{"node", ""}}}
+	for _, h := range report.NodeColumns {
+		t.Head = append(t.Head, Head{h, ""})
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		row := Row{Name: clean(n.Name(), 80)}
+		for _, text := range n.Row() {
+			row.Cells = append(row.Cells, Figure{Text: text})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	t.Rows[0].Notes = s.Balance()
+	b.page.Nodes = append(b.page.Nodes, *t)
+	losses := s.NodeLosses()
+	if losses == nil {
+		return
+	}
+	t = &Table{Caption: "A node lost, announced and unannounced", About: "said: whether the server told its clients before", Head: []Head{{report.LossHead[0], ""}}}
+	for _, h := range report.LossHead[1:] {
+		t.Head = append(t.Head, Head{h, ""})
+	}
+	for _, l := range losses {
+		row := Row{Name: clean(l.Name, 40), Cells: []Figure{{Text: l.Said}}}
+		for _, m := range report.LossColumns {
+			if report.LossPercentile(m) {
+				row.Cells = append(row.Cells, b.latency(m, l.Scope))
+			} else {
+				row.Cells = append(row.Cells, b.figure(0, m, l.Scope))
+			}
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	b.page.Nodes = append(b.page.Nodes, *t)
+}
+
 // rest is the table of the latencies that belong to no fault.
 func (b *builder) rest() {
 	t := &Table{Caption: "Latencies", About: "heartbeat round trips count from the instant when the beat was due",
