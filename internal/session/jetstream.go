@@ -67,7 +67,7 @@ var ErrBusy = errors.New("session: too many messages wait for the store")
 var errNoAnswer = errors.New("session: the store did not answer in time")
 
 // OpenJetStream connects to the NATS server at url and makes the stream of that name if it is not there yet; all who name
-// the same one share it. Once open, a store whose connection is lost connects again for as long as it takes.
+// the same one share it. What was stored before becomes known from then on, 1,000 messages at a time. Once open, a store whose connection is lost connects again for as long as it takes.
 func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream, error) {
 	if o.Retain == 0 {
 		o.Retain = DefaultRetain
@@ -111,9 +111,6 @@ func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream
 		return fail(err)
 	}
 	if err := s.nc.FlushTimeout(putPatience); err != nil {
-		return fail(err)
-	}
-	if err := s.catchUp(ctx); err != nil {
 		return fail(err)
 	}
 	s.ended.Go(s.giveUp)
@@ -301,6 +298,7 @@ func (s *JetStream) missed() {
 
 // listen keeps what is stored, in order and without a gap.
 func (s *JetStream) listen() {
+	s.whole() // what was stored before
 	for {
 		select {
 		case <-s.done:
