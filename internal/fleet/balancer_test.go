@@ -29,7 +29,7 @@ func numbers(n int) (out []int) {
 	return out
 }
 
-var refused = fmt.Errorf("dial: %w", os.NewSyscallError("connect", syscall.ECONNREFUSED))
+var errRefused = fmt.Errorf("dial: %w", os.NewSyscallError("connect", syscall.ECONNREFUSED))
 
 func TestBalancerPolicies(t *testing.T) {
 	const eject = 5 * time.Second
@@ -41,7 +41,7 @@ func TestBalancerPolicies(t *testing.T) {
 	if got := picked(b, 0, numbers(301)...); !slices.Equal(got, []int{101, 100, 100}) {
 		t.Errorf("round-robin: %v", got)
 	}
-	b.tried(time.Second, 1, refused)
+	b.tried(time.Second, 1, errRefused)
 	if got := picked(b, 2*time.Second, numbers(100)...); got[1] != 0 || got[0] != 50 || got[2] != 50 {
 		t.Errorf("round-robin without node 1: %v", got)
 	}
@@ -73,7 +73,7 @@ func TestBalancerPolicies(t *testing.T) {
 			t.Fatalf("sticky: client 17 moved from %d to %d", home, n)
 		}
 	}
-	b.tried(time.Second, home, refused)
+	b.tried(time.Second, home, errRefused)
 	away := b.pick(2*time.Second, 17, 0)
 	if later := b.pick(time.Second+eject, 17, 0); away == home || later != away {
 		t.Errorf("sticky: at home on %d, then %d, then %d", home, away, later)
@@ -98,7 +98,7 @@ func TestEject(t *testing.T) {
 	if got := picked(b, 0, 0, 1, 2, 3); !slices.Equal(got, []int{0, 4}) {
 		t.Errorf("time-outs in a row: %v", got)
 	}
-	b.tried(0, 1, refused)
+	b.tried(0, 1, errRefused)
 	if got := picked(b, 0, 0, 1, 2, 3); !slices.Equal(got, []int{2, 2}) {
 		t.Errorf("nobody left: %v", got)
 	}
@@ -122,7 +122,7 @@ func TestLoads(t *testing.T) {
 					there = there[:n-1]
 				}
 			default:
-				b.tried(time.Duration(step), rng.IntN(3), []error{nil, refused, errors.New("late")}[rng.IntN(3)])
+				b.tried(time.Duration(step), rng.IntN(3), []error{nil, errRefused, errors.New("late")}[rng.IntN(3)])
 			}
 		}
 		for n := range b.nodes {

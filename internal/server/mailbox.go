@@ -178,6 +178,9 @@ func parsePub(data []byte) (*session.Message, bool) {
 }
 
 func (b *mailbox) hello(id int32, last uint32, resumes bool) {
+	if !resumes { // from now on
+		last, _ = b.o.store.Last() // the server ends: nothing comes any more
+	}
 	to := strconv.Itoa(int(id))
 	b.mu.Lock()
 	again := b.id >= 0

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ type JetStream struct {
 	mu     sync.Mutex
 	known  index
 	last   uint32 // all up to it are known, or gone
+	top    uint32 // the highest that is known to exist
 	heard  func(*Message)
 	puts   map[string]*put
 	order  []*put // in the order of their deadlines; those that are answered stay until then
@@ -96,13 +98,14 @@ func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream
 	if err != nil {
 		return fail(err)
 	}
-	_, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: name, Subjects: []string{name + ".*.*"}, Storage: jetstream.MemoryStorage, MaxAge: o.Retain, Duplicates: max(o.Dedup, 100*time.Millisecond),
 		Discard: jetstream.DiscardOld, AllowDirect: true, RePublish: &jetstream.RePublish{Source: name + ".>", Destination: "live." + name + ".>"},
 	})
 	if err != nil {
 		return fail(err)
 	}
+	s.heardOf(stream.CachedInfo().State.LastSeq)
 	s.inbox = nats.NewInbox() + "."
 	if _, err := s.nc.Subscribe(s.inbox+"*", s.answered); err != nil {
 		return fail(err)
@@ -258,6 +261,7 @@ func (s *JetStream) answered(m *nats.Msg) {
 	case ack.Seq == 0:
 		err = errors.New("session: an acknowledgement without a position")
 	}
+	s.heardOf(ack.Seq)
 	s.finish(strings.TrimPrefix(m.Subject, s.inbox), err)
 }
 
@@ -353,52 +357,94 @@ func (s *JetStream) note(subject string, pos uint32, data []byte) {
 	}
 }
 
-// catchUp reads the stream from behind last to its end. What the stream has let go is gone.
+// catchUp reads the stream from behind last to its end, the next part while one is noted. What the stream has let go is gone.
 func (s *JetStream) catchUp(ctx context.Context) error {
-	for {
-		n, err := s.read(ctx)
-		if err != nil {
-			return fmt.Errorf("session: read the stream: %w", err)
+	type part struct {
+		msgs []stored
+		err  error
+	}
+	from := func(pos uint32) chan part {
+		out := make(chan part, 1)
+		go func() {
+			msgs, err := s.read(ctx, pos)
+			out <- part{msgs, err}
+		}()
+		return out
+	}
+	for next := from(s.last + 1); ; {
+		p := <-next
+		if p.err != nil {
+			return fmt.Errorf("session: read the stream: %w", p.err)
 		}
-		if n < bulk {
+		more := len(p.msgs) == bulk
+		if more {
+			next = from(p.msgs[bulk-1].pos + 1)
+		}
+		for i := range p.msgs {
+			if m := &p.msgs[i]; m.pos > s.last {
+				s.note(m.subject, m.pos, m.data)
+			}
+		}
+		if !more {
 			return nil
 		}
 	}
 }
 
-// read notes up to bulk messages behind last.
-func (s *JetStream) read(ctx context.Context) (n int, err error) {
+// stored is a message as the stream has it.
+type stored struct {
+	pos     uint32
+	subject string // behind the stream's name
+	data    []byte
+}
+
+// read asks for up to bulk messages from pos on.
+func (s *JetStream) read(ctx context.Context, pos uint32) (out []stored, err error) {
 	inbox := nats.NewInbox()
 	sub, err := s.nc.SubscribeSync(inbox)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer sub.Unsubscribe()
-	request := fmt.Appendf(nil, `{"seq": %d, "batch": %d}`, s.last+1, bulk)
+	request := fmt.Appendf(nil, `{"seq": %d, "batch": %d}`, pos, bulk)
 	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.name, inbox, request); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return n, err
+			return nil, err
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
 		case "204", "404": // no more, or none
-			return n, nil
+			return out, nil
 		default:
-			return n, fmt.Errorf("%s %s", status, m.Header.Get("Description"))
+			return nil, fmt.Errorf("%s %s", status, m.Header.Get("Description"))
 		}
-		pos, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 32)
+		at, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 32)
 		if err != nil {
-			return n, fmt.Errorf("a message without a position, or the 2^32nd: %w", err)
+			return nil, fmt.Errorf("a message without a position, or the 2^32nd: %w", err)
 		}
-		n++
-		if uint32(pos) > s.last {
-			s.note(strings.TrimPrefix(m.Header.Get(jetstream.SubjectHeader), s.name+"."), uint32(pos), m.Data)
-		}
+		out = append(out, stored{uint32(at), strings.TrimPrefix(m.Header.Get(jetstream.SubjectHeader), s.name+"."), m.Data})
 	}
+}
+
+// Last implements Store.
+func (s *JetStream) Last() (uint32, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, ErrClosed
+	}
+	return max(s.last, s.top), nil
+}
+
+// heardOf notes that a position exists.
+func (s *JetStream) heardOf(pos uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.top = max(s.top, uint32(min(pos, math.MaxUint32)))
 }
 
 // Follow implements Store. Whatever was not heard in time comes late, and in order.

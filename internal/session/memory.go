@@ -88,6 +88,16 @@ func (s *Memory) Seen(from int32) (uint32, error) {
 	return s.known.seen(from), nil
 }
 
+// Last implements Store.
+func (s *Memory) Last() (uint32, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, ErrClosed
+	}
+	return s.last, nil
+}
+
 // Follow implements Store.
 func (s *Memory) Follow(heard func(*Message)) error {
 	s.mu.Lock()

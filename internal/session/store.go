@@ -29,6 +29,9 @@ type Store interface {
 	After(to []string, pos uint32, max int) ([]Message, error)
 	// Seen is a number up to which all messages of the publisher are known to be stored; it may be too low, never too high.
 	Seen(from int32) (uint32, error)
+	// Last is a position behind which everything lies that is put from now on: at most that of the newest message, and that
+	// where this server knows of it. 0: nothing was stored.
+	Last() (uint32, error)
 	// Follow calls heard with every message that is stored from now on, by whichever server, once and in order. It must not
 	// block. There is one follower; it is set once.
 	Follow(heard func(*Message)) error

@@ -120,6 +120,9 @@ func TestStore(t *testing.T) {
 				t.Errorf("seen of %d: %d, %v; want %d", from, n, err, want)
 			}
 		}
+		if n, err := s.Last(); n != uint32(len(all)) || err != nil {
+			t.Errorf("the last is %d, %v; want %d", n, err, len(all))
+		}
 		// A gap: nobody may promise what is not there.
 		store(t, s, Message{From: 5, Seq: 1, To: "-"}, Message{From: 5, Seq: 3, To: "-"})
 		until(t, "the first is seen", func() bool { n, err := other.Seen(5); return n == 1 && err == nil })
