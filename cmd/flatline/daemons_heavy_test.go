@@ -99,7 +99,7 @@ log_type error
 const natsServer = "github.com/nats-io/nats-server/v2@v2.14.8"
 
 var natsBuilt = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "flatline-nats")
+	dir, err := scratchDir("flatline-nats")
 	if err != nil {
 		return "", err
 	}

@@ -25,7 +25,7 @@ var libraries = []string{"ws@8.23.0", "socket.io@4.8.4", "socket.io-client@4.8.4
 
 // installed is a directory with the libraries and the scripts of testdata/libraries.
 var installed = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "flatline-libraries")
+	dir, err := scratchDir("flatline-libraries")
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/flatline-dev/flatline/chaos/process"
@@ -28,5 +29,24 @@ func TestMain(m *testing.M) {
 	if !asked {
 		_ = flag.Set("test.parallel", "8") // runs mostly wait
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, dir := range scratchDirs {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// scratchDirs are removed when the last test is over.
+var (
+	scratch     sync.Mutex
+	scratchDirs []string
+)
+
+// scratchDir makes a directory for what several tests share.
+func scratchDir(pattern string) (string, error) {
+	dir, err := os.MkdirTemp("", pattern)
+	scratch.Lock()
+	defer scratch.Unlock()
+	scratchDirs = append(scratchDirs, dir)
+	return dir, err
 }

@@ -3,7 +3,7 @@
 // Runs of minutes against real sockets. They hold what the documents promise: every ready scenario passes, detection
 // follows the closed forms, and the simulator agrees with the sockets.
 //
-//	go test -tags heavy -count 1 -timeout 30m -parallel 8 -v -run '^TestReal' ./cmd/flatline
+//	go test -tags heavy -count 1 -timeout 30m -parallel 12 -v -run '^TestReal' ./cmd/flatline
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 )
 
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "flatline-heavy")
+	dir, err := scratchDir("flatline-heavy")
 	if err != nil {
 		return "", err
 	}
