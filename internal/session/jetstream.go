@@ -59,7 +59,7 @@ const (
 	putPatience = 5 * time.Second // for the acknowledgement of a message
 	maxPuts     = 1 << 15         // messages without one; further ones end with ErrBusy
 	liveSize    = 1 << 16         // messages that wait to be heard; further ones are read from the stream
-	bulk        = 1000            // messages read at a time
+	bulk        = 20_000          // messages read at a time: with each request the stream counts all that it has
 	linkTimeout = 2 * time.Second // for a connection to the NATS server; pings go out as often
 )
 
@@ -69,7 +69,7 @@ var ErrBusy = errors.New("session: too many messages wait for the store")
 var errNoAnswer = errors.New("session: the store did not answer in time")
 
 // OpenJetStream connects to the NATS server at url and makes the stream of that name if it is not there yet; all who name
-// the same one share it. What was stored before becomes known from then on, 1,000 messages at a time. Once open, a store whose connection is lost connects again for as long as it takes.
+// the same one share it. What was stored before becomes known from then on, 20,000 messages at a time. Once open, a store whose connection is lost connects again for as long as it takes.
 func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream, error) {
 	if o.Retain == 0 {
 		o.Retain = DefaultRetain
