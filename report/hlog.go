@@ -59,13 +59,17 @@ func (r *Result) intervals() (out []interval) {
 	}
 	for i := range r.Segments {
 		s := &r.Segments[i]
-		rtt, connect := &Hist{}, &Hist{}
+		rtt, connect, delivery := &Hist{}, &Hist{}, &Hist{}
 		for k := range s.Groups {
 			rtt.Merge(s.Groups[k].RTT)
 			connect.Merge(s.Groups[k].Connect)
+			if d := s.Groups[k].Delivery; d != nil {
+				delivery.Merge(d.Latency)
+			}
 		}
 		add("rtt", s.From, s.To, rtt)
 		add("connect", s.From, s.To, connect)
+		add("delivery", s.From, s.To, delivery)
 		add("lag", s.From, s.To, s.Lag)
 	}
 	names := make([]string, len(r.Occurrences))

@@ -11,6 +11,7 @@
 package metrics
 
 import (
+	"strconv"
 	"sync"
 	"time"
 
@@ -97,6 +98,12 @@ func (c *Collector) draw(r *report.Result, states [][heartbeat.NumStates]int64) 
 			p.segment(groups[k], &r.Segments[i].Groups[k])
 		}
 	}
+	for i := range r.Nodes {
+		n, node := &r.Nodes[i], strconv.Itoa(i)
+		p.count("flatline_node_clients", n.Open.Sum(), node)
+		p.count("flatline_node_connect_attempts_total", n.Attempts.Sum(), node)
+		p.count("flatline_node_deaths_total", n.Deaths, node)
+	}
 	p.faults(r)
 	warnings := 0
 	for _, w := range r.Warnings {
@@ -115,6 +122,16 @@ func (p *page) segment(group string, s *report.SegmentGroup) {
 	p.count("flatline_heartbeats_unanswered_total", s.Unanswered, group)
 	p.observe("flatline_connect_duration_seconds", s.Connect, group)
 	p.observe("flatline_heartbeat_rtt_seconds", s.RTT, group)
+	if d := s.Delivery; d != nil {
+		p.count("flatline_messages_due_total", d.Due, group)
+		p.count("flatline_messages_sent_total", d.Sent, group)
+		p.count("flatline_messages_acknowledged_total", d.Acked, group)
+		p.count("flatline_deliveries_owed_total", d.Owed, group)
+		p.count("flatline_deliveries_received_total", d.Received, group)
+		p.count("flatline_deliveries_duplicated_total", d.Duplicated, group)
+		p.count("flatline_deliveries_reordered_total", d.Reordered, group)
+		p.observe("flatline_delivery_latency_seconds", d.Latency, group)
+	}
 	for c := heartbeat.NoCause + 1; c < heartbeat.NumCauses; c++ {
 		p.count("flatline_connect_failures_total", s.ConnectFailed[c], group, c.String())
 		p.count("flatline_false_positives_total", s.FalsePositives[c], group, c.String())

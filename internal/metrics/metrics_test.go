@@ -234,7 +234,8 @@ func TestScrapesOfRun(t *testing.T) {
 // Every row of the table is exported with its labels and its kind, and nothing else; names and texts follow Prometheus's
 // own lint.
 func TestTable(t *testing.T) {
-	_, _, c := drive(t, load(t, stormy))
+	everything := strings.Replace(strings.Replace(stormy, "profile: heartcheck}", "profile: heartcheck, traffic: {rate: 1/s}}", 1), `url: "ws://127.0.0.1:1/"`, `url: ["ws://127.0.0.1:1/", "ws://127.0.0.1:2/"]`, 1)
+	_, _, c := drive(t, load(t, everything))
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(c)
 	families, err := registry.Gather()

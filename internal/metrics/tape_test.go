@@ -29,6 +29,9 @@ func (s *tape) add(at time.Duration, do func(report.Sink)) {
 func (s *tape) Attempt(now time.Duration, id int, epoch uint32) {
 	s.add(now, func(r report.Sink) { r.Attempt(now, id, epoch) })
 }
+func (s *tape) Routed(now time.Duration, id int, epoch uint32, node int) {
+	s.add(now, func(r report.Sink) { r.(report.NodeSink).Routed(now, id, epoch, node) })
+}
 func (s *tape) TCPConnected(now time.Duration, id int, epoch uint32, took time.Duration) {
 	s.add(now, func(r report.Sink) { r.TCPConnected(now, id, epoch, took) })
 }

@@ -74,10 +74,11 @@ func (o *office) note(format string, args ...any) {
 
 // heard puts a stored message before everyone who follows its destination.
 func (o *office) heard(m *session.Message) {
+	current := o.store.Current()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, b := range o.followers[m.To] {
-		b.offer(m)
+		b.offer(m, current)
 	}
 }
 

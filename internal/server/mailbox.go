@@ -74,10 +74,12 @@ func (b *mailbox) ring() {
 	}
 }
 
-// offer takes a message that was just stored.
-func (b *mailbox) offer(m *session.Message) {
+// offer takes a message that was just stored; where this server is not current, perhaps a while ago and through another
+// one, which has delivered it already.
+func (b *mailbox) offer(m *session.Message, current bool) {
 	b.mu.Lock()
 	switch {
+	case !current && !b.resumes: // nobody gets anything twice who did not ask for it
 	case b.behind: // the store has it
 	case len(b.inbox) < inboxSize:
 		b.inbox = append(b.inbox, *m)

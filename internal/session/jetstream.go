@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -45,6 +46,8 @@ type JetStream struct {
 	closed bool
 	done   chan struct{}
 	ended  sync.WaitGroup
+
+	current atomic.Bool
 }
 
 type put struct {
@@ -326,11 +329,13 @@ func (s *JetStream) listen() {
 
 // whole reads what was not heard, for as long as it takes.
 func (s *JetStream) whole() {
+	s.current.Store(false)
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), putPatience)
 		err := s.catchUp(ctx)
 		cancel()
 		if err == nil {
+			s.current.Store(true)
 			return
 		}
 		select {
@@ -439,6 +444,9 @@ func (s *JetStream) Last() (uint32, error) {
 	}
 	return max(s.last, s.top), nil
 }
+
+// Current implements Store.
+func (s *JetStream) Current() bool { return s.current.Load() }
 
 // heardOf notes that a position exists.
 func (s *JetStream) heardOf(pos uint64) {

@@ -98,6 +98,9 @@ func (s *Memory) Last() (uint32, error) {
 	return s.last, nil
 }
 
+// Current implements Store.
+func (s *Memory) Current() bool { return true }
+
 // Follow implements Store.
 func (s *Memory) Follow(heard func(*Message)) error {
 	s.mu.Lock()

@@ -32,6 +32,8 @@ type Store interface {
 	// Last is a position behind which everything lies that is put from now on: at most that of the newest message, and that
 	// where this server knows of it. 0: nothing was stored.
 	Last() (uint32, error)
+	// Current is false while what is heard lies behind what is stored: the server was away, and catches up.
+	Current() bool
 	// Follow calls heard with every message that is stored from now on, by whichever server, once and in order. It must not
 	// block. There is one follower; it is set once.
 	Follow(heard func(*Message)) error

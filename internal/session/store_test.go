@@ -120,6 +120,7 @@ func TestStore(t *testing.T) {
 				t.Errorf("seen of %d: %d, %v; want %d", from, n, err, want)
 			}
 		}
+		until(t, "it is current", s.Current)
 		if n, err := s.Last(); n != uint32(len(all)) || err != nil {
 			t.Errorf("the last is %d, %v; want %d", n, err, len(all))
 		}
