@@ -68,6 +68,9 @@ func TestHLogAgrees(t *testing.T) {
 			}
 			check("rtt", "heartbeat.rtt", Scope{})
 			check("connect", "connect.latency", Scope{})
+			if name == "traffic" {
+				check("delivery", "delivery.latency", Scope{})
+			}
 			check("lag", "harness.lag", Scope{})
 			names := []string{}
 			for i := range s.Faults {
