@@ -3,7 +3,7 @@
 // Runs of minutes against real sockets. They hold what the documents promise: every ready scenario passes, detection
 // follows the closed forms, and the simulator agrees with the sockets.
 //
-//	go test -tags heavy -count 1 -timeout 30m -parallel 12 -v -run '^TestReal' ./cmd/flatline
+//	go test -tags heavy -count 1 -timeout 30m -parallel 10 -v -run '^TestReal' ./cmd/flatline
 package main
 
 import (
