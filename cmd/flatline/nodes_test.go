@@ -39,7 +39,7 @@ func TestNodes(t *testing.T) {
 	res := flatline(t, `
 target: {serve: {nodes: 3, delivery: {}}, balancer: {policy: least}}
 clients:
-  - {count: 150, ramp: 500ms, beat: {interval: 500ms}, timeout: 1s, reconnect: {kind: fixed, delay: 300ms},
+  - {count: 150, ramp: 500ms, beat: {interval: 500ms}, timeout: 4s, reconnect: {kind: fixed, delay: 300ms},
      traffic: {rate: 10/s, protocol: delivery, mode: at-least-once, retransmit: 1s, drain: 5s}}
 chaos:
   - {name: killed, at: 2s, fault: kill, how: process, nodes: [1], restart: 500ms}
