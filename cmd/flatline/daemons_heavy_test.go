@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -55,18 +56,29 @@ func daemon(t *testing.T, port int, name string, args ...string) {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
 	})
-	for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(50 * time.Millisecond) {
-		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			c.Close()
-			return
+	if err := listens(fmt.Sprintf("127.0.0.1:%d", port), ended); err != nil {
+		select {
+		case <-ended:
+			t.Fatalf("%s: %v: %s", name, err, said.String())
+		default:
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+}
+
+// listens waits, 20 s at most, until somebody listens at addr, or until ended is closed.
+func listens(addr string, ended <-chan struct{}) error {
+	for began := time.Now(); time.Since(began) < 20*time.Second; {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			return c.Close()
 		}
 		select {
 		case <-ended:
-			t.Fatalf("%s ended: %s", name, said.String())
-		default:
+			return errors.New("it ended")
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	t.Fatalf("%s does not listen on port %d", name, port)
+	return fmt.Errorf("nobody listens at %s", addr)
 }
 
 // inFile writes a configuration for a daemon.

@@ -103,7 +103,9 @@ func (want *learner) learn(t *testing.T, flatline, dir, library string) (*proxy.
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // a client that came too early would wait by its policy, in the quiet time
+	if err := listens(front, nil); err != nil { // a client that came too early would wait by its policy, in the quiet time
+		t.Fatal(err)
+	}
 	name, _, _ := strings.Cut(library, " with ")
 	node := exec.Command("node", "learners.mjs", name, front)
 	node.Dir = dir
@@ -227,6 +229,9 @@ func TestRealProxyHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // where the test ended too early
+	if err := listens(front, nil); err != nil {
+		t.Fatal(err)
+	}
 	file := writeScenario(t, fmt.Sprintf(`
 name: proxy-holds
 target: {url: "ws://%s"}
