@@ -50,6 +50,12 @@ func (t *Target) written() FileTarget {
 	if t.Nodes() > 1 {
 		w.Balancer = &FileBalancer{Policy: t.Balancer.Policy, Eject: ptr(Duration(t.Balancer.Eject))}
 	}
+	if u := t.Publish; u != nil {
+		w.Publish = &FilePublish{Headers: u.Headers, Timeout: ptr(Duration(u.Timeout)), Connections: &u.Connections}
+		for _, f := range u.URLs {
+			w.Publish.URL = append(w.Publish.URL, f.String())
+		}
+	}
 	if s := t.Serve; s != nil {
 		w.Serve = &FileServe{Beat: some(Duration(s.Beat)), Reap: some(Duration(s.Reap)), Handshakes: some(Rate(s.Handshakes)),
 			Backlog: some(s.Backlog), MaxClients: some(s.MaxClients), Reply: s.Reply}

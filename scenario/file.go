@@ -32,6 +32,7 @@ type FileTarget struct {
 	Ready    *Duration     `yaml:"ready" doc:"How long the target may take until it accepts connections." default:"10s"`
 	CA       string        `yaml:"ca" doc:"PEM file with the authority that signed the target's certificate, relative to the working directory." default:"the system's roots"`
 	Insecure bool          `yaml:"insecure" doc:"Do not verify the target's certificate." default:"false"`
+	Publish  *FilePublish  `yaml:"publish" doc:"Where the service behind the server hands it messages, for traffic with from: server." default:"the embedded server's own"`
 	Balancer *FileBalancer `yaml:"balancer" doc:"How connections are spread over several nodes." default:"round-robin"`
 }
 
@@ -39,6 +40,15 @@ type FileTarget struct {
 type FileBalancer struct {
 	Policy string    `yaml:"policy" enum:"round-robin,least,sticky" doc:"Which node a new connection goes to: each in turn; the one with the fewest connections; always the same one for a client, as long as it is there." default:"round-robin"`
 	Eject  *Duration `yaml:"eject" doc:"A node that refused a connection, or let it time out, gets no new one for so long." default:"5s"`
+}
+
+// FilePublish is how the service behind the server publishes, as written: by POST requests whose body is the publish format
+// of a group.
+type FilePublish struct {
+	URL         URLs              `yaml:"url" doc:"http:// or https:// address, or a list of those of several nodes, asked in turn. May hold {{.Client}}, {{.Seq}} and {{.Room}}."`
+	Headers     map[string]string `yaml:"headers" doc:"HTTP headers of each request." default:"Content-Type: text/plain"`
+	Timeout     *Duration         `yaml:"timeout" doc:"A request that takes longer has failed." default:"5s"`
+	Connections *int              `yaml:"connections" min:"1" max:"10000" doc:"Requests at once; further messages wait." default:"32"`
 }
 
 // FileServe is the embedded reference server as written.

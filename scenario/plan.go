@@ -37,6 +37,7 @@ type Plan struct {
 type Target struct {
 	URL      string   // of the first node
 	URLs     []string // of all nodes, where a list names several
+	Publish  *Publish // where the service behind the server publishes; nil: nobody does
 	Balancer Balancer // in front of several nodes
 	Serve    *Serve
 	Command  []string      // started by flatline, stopped by flatline
@@ -44,6 +45,15 @@ type Target struct {
 	Ready    time.Duration // how long the target may take until it accepts connections
 	CA       string        // PEM file that signs the target's certificate; "": the system's roots
 	Insecure bool          // do not verify the target's certificate
+}
+
+// Publish is how the service behind the server hands it messages: one POST request each, whose body is the publish format of
+// the group, acknowledged by any answer of 2xx.
+type Publish struct {
+	URLs        []*heartbeat.Format // asked in turn; none: those of the embedded server's control API
+	Headers     map[string]string   // of each request
+	Timeout     time.Duration       // a request that takes longer has failed
+	Connections int                 // requests at once
 }
 
 // MaxNodes is how many nodes a target may have.

@@ -22,6 +22,9 @@ func (p *Plan) Fprint(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %s, seed %d, plan %.12s\n", p.Name, plural(p.Clients, "client", "clients"), chaos.FormatDuration(p.Duration), p.Seed, p.Hash())
 	fmt.Fprintf(&b, "target   %s\n", p.Target.String())
+	if u := p.Target.Publish; u != nil {
+		fmt.Fprintf(&b, "publish  %s\n", u)
+	}
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		profile := ""
@@ -125,4 +128,17 @@ func (t *Target) String() string {
 		return strings.Join(t.URLs, ", ") + ", balanced " + t.Balancer.Policy
 	}
 	return t.URL
+}
+
+// String describes the way in for what the service behind the server publishes, in one line.
+func (u *Publish) String() string {
+	at := "the embedded server's own address"
+	if len(u.URLs) > 0 {
+		var all []string
+		for _, f := range u.URLs {
+			all = append(all, f.String())
+		}
+		at = strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("POST to %s, %s at once, %s for each", at, plural(u.Connections, "request", "requests"), chaos.FormatDuration(u.Timeout))
 }

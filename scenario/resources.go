@@ -38,6 +38,9 @@ func (p *Plan) Resources() Resources {
 	busiest := 0
 	r.Sources, busiest = p.perSource()
 	r.Descriptors = p.Clients + r.Zombies + descriptorSlack
+	if p.Target.Publish != nil {
+		r.Descriptors += p.Target.Publish.Connections
+	}
 	r.PortsPerSource = busiest + (r.Zombies*busiest+p.Clients-1)/p.Clients // zombies where their clients are
 	r.Memory = processBytes + int64(p.Clients)*clientBytes + int64(r.Zombies)*zombieBytes
 	if p.PathEngine == "packet" {

@@ -20,6 +20,7 @@ type FileTraffic struct {
 	Sizes       string       `yaml:"sizes" enum:"fixed,uniform,lognormal" doc:"Distribution of the sizes." default:"fixed"`
 	SizeMax     *int         `yaml:"size_max" min:"1" max:"1000000" doc:"sizes uniform and lognormal: the largest size in bytes." default:"16 x size"`
 	Sigma       *float64     `yaml:"sigma" min:"0" max:"10" doc:"sizes lognormal: standard deviation of the logarithm." default:"1"`
+	From        string       `yaml:"from" enum:"client,server" doc:"Who publishes: each client, or the service behind the server, which hands it a stream for each client (target.publish); the clients then only receive." default:"client"`
 	To          string       `yaml:"to" doc:"self: back to the client; server: no further than the server; #room: all clients whose join names the room." default:"self"`
 	Join        string       `yaml:"join" doc:"Room that the clients join on each connection." default:"none"`
 	Mode        string       `yaml:"mode" enum:"at-most-once,at-least-once,effectively-once" doc:"at-most-once: nothing is sent again, and what is due without a connection is lost; at-least-once: a message waits for its acknowledgement and is sent again; effectively-once: as that, and duplicates are dropped." default:"at-most-once"`
@@ -51,6 +52,7 @@ const (
 	defaultDrain = 10 * time.Second
 	maxRate      = 10_000 // messages per second and client
 	echoProtocol = "echo"
+	fromServer   = "server"
 )
 
 var (
@@ -97,6 +99,7 @@ func (c *checker) traffic(f *File, p *Plan) {
 			joined["#"+w.Join] = true
 		}
 	}
+	c.publisher(f.Target.Publish, slices.ContainsFunc(f.Clients, func(g FileGroup) bool { return g.Traffic != nil && g.Traffic.From == fromServer }), &p.Target)
 	for i := range p.Groups {
 		w := f.Clients[i].Traffic
 		if w == nil {
@@ -113,7 +116,7 @@ func (c *checker) groupTraffic(path string, w *FileTraffic, p *Plan, g *Group, r
 	at := func(key string) string { return join(path, key) }
 	t := &heartbeat.Traffic{Rate: float64(value(w.Rate, 0)), Process: heartbeat.ArrivalKind(wordIndex(arrivals, w.Arrivals)),
 		Sizes: heartbeat.SizeKind(wordIndex(sizes, w.Sizes)), Size: value(w.Size, 64), Mode: heartbeat.Mode(wordIndex(modes, w.Mode)),
-		Join: w.Join, Frame: frameOf(w.Frame), Start: time.Duration(value(w.Start, Duration(ramps)))}
+		FromServer: w.From == fromServer, Join: w.Join, Frame: frameOf(w.Frame), Start: time.Duration(value(w.Start, Duration(ramps)))}
 	if w.Rate == nil && w.Join == "" {
 		c.report(path, "rate: 1/s; or join: lobby, for clients that only receive", "traffic neither publishes nor receives")
 	}
@@ -139,6 +142,7 @@ func (c *checker) groupTraffic(path string, w *FileTraffic, p *Plan, g *Group, r
 	c.formats(path, w, t, delivery)
 	c.destination(path, w, p, g, t, delivery, joined)
 
+	c.fromServer(path, w, p, t)
 	drain := time.Duration(value(w.Drain, Duration(defaultDrain)))
 	if t.Stop = p.Duration - drain; w.Rate != nil && c.clean("duration") && t.Stop <= t.Start {
 		key := "drain"
@@ -176,7 +180,7 @@ func (c *checker) repeats(path string, w *FileTraffic, t *heartbeat.Traffic) {
 	if t.Mode == heartbeat.EffectivelyOnce {
 		t.Window = value(w.Window, 1000)
 	}
-	if t.Retransmit == 0 && !t.OnReconnect {
+	if t.Retransmit == 0 && (!t.OnReconnect || t.FromServer) {
 		c.report(at("retransmit"), "mode: at-most-once, if nothing is meant to be sent again", "nothing would ever be sent again: neither after a time nor on a new connection")
 	}
 }
@@ -238,7 +242,7 @@ func (c *checker) destination(path string, w *FileTraffic, p *Plan, g *Group, t 
 		c.report(at("to"), nameHint, "to %q cannot name a room", w.To)
 	case isRoom && !joined[w.To]:
 		c.report(at("to"), "join: "+room+", in the traffic of the group that is meant to receive", "nobody joins the room %s", w.To)
-	case isRoom && !t.Message.Has("From"):
+	case isRoom && !t.Message.Has("From") && !t.FromServer:
 		c.report(at("to"), "protocol: delivery, or formats: {message: ...} with {{.From}}", "an echo reaches its publisher only, not a room")
 	case isRoom:
 		t.To = w.To
@@ -318,11 +322,17 @@ func (p *Plan) trafficWritten(t *heartbeat.Traffic) *FileTraffic {
 	case "-":
 		w.To = "server"
 	}
+	if t.FromServer {
+		w.From = fromServer
+	}
 	if t.Sizes == heartbeat.LogNormal {
 		w.Sigma = &t.Sigma
 	}
 	if t.Mode != heartbeat.AtMostOnce {
 		w.Retransmit, w.OnReconnect, w.Resume, w.Queue = ptr(Duration(t.Retransmit)), &t.OnReconnect, &t.Resume, &t.Queue
+		if t.FromServer {
+			w.OnReconnect = nil
+		}
 		if t.Got != nil {
 			w.Got = &t.GotEvery
 		}
@@ -351,7 +361,12 @@ func describeTraffic(t *heartbeat.Traffic) string {
 	var parts []string
 	if t.Rate > 0 {
 		to := map[string]string{"": "itself", "-": "the server"}[t.To]
-		if to == "" {
+		switch {
+		case t.FromServer && to != "":
+			to = "each client, from the server"
+		case t.FromServer:
+			to = t.To + ", from the server for each client"
+		case to == "":
 			to = t.To
 		}
 		size := plural(t.Size, "byte", "bytes")

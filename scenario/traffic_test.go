@@ -2,8 +2,11 @@ package scenario
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/flatline-dev/flatline/internal/heartbeat"
 )
@@ -75,11 +78,53 @@ func TestResizeMovesTraffic(t *testing.T) {
 func TestTrafficChangesTheHash(t *testing.T) {
 	seen := map[string]string{}
 	for _, traffic := range []string{"rate: 1/s", "rate: 2/s", "rate: 1/s, arrivals: poisson", "rate: 1/s, size: 65", "rate: 1/s, to: server", "rate: 1/s, mode: at-least-once",
-		"rate: 1/s, mode: effectively-once", "rate: 1/s, drain: 11s", "rate: 1/s, start: 9s", "rate: 1/s, frame: binary", "rate: 1/s, formats: {ack: 'ok {{.Seq}}'}"} {
-		_, p := trafficPlan(t, "target: {url: ws://127.0.0.1:1/}\nclients: [{count: 2, profile: heartcheck, traffic: {"+traffic+"}}]\nduration: 1m\n")
+		"rate: 1/s, mode: effectively-once", "rate: 1/s, drain: 11s", "rate: 1/s, start: 9s", "rate: 1/s, frame: binary", "rate: 1/s, formats: {ack: 'ok {{.Seq}}'}", "rate: 1/s, from: server"} {
+		publish := ""
+		if strings.Contains(traffic, "from") {
+			publish = ", publish: {url: http://127.0.0.1:2/}"
+		}
+		_, p := trafficPlan(t, "target: {url: ws://127.0.0.1:1/"+publish+"}\nclients: [{count: 2, profile: heartcheck, traffic: {"+traffic+"}}]\nduration: 1m\n")
 		if first, again := seen[p.Hash()]; again {
 			t.Errorf("%s has the hash of %s", traffic, first)
 		}
 		seen[p.Hash()] = traffic
+	}
+}
+
+// TestPublishSurvivesAResult: a plan in a Result publishes as the scenario said, whose defaults are those of the documents.
+func TestPublishSurvivesAResult(t *testing.T) {
+	for target, want := range map[string]Publish{
+		"{serve: {delivery: {}}}": {Timeout: 5 * time.Second, Connections: 32},
+		"{url: ws://127.0.0.1:1/, publish: {url: ['http://127.0.0.1:2/{{.Client}}', http://127.0.0.1:3/], headers: {X-Key: k}, timeout: 1s, connections: 7}}": {
+			Headers: map[string]string{"X-Key": "k"}, Timeout: time.Second, Connections: 7},
+	} {
+		_, p := trafficPlan(t, "target: "+target+"\nclients: [{count: 2, profile: heartcheck, traffic: {from: server, rate: 1/s, mode: at-least-once, protocol: delivery}}]\nduration: 1m\n")
+		text, err := p.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var q Plan
+		if err := q.UnmarshalJSON(text); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []*Plan{p, &q} {
+			got := *p.Target.Publish
+			if n := len(got.URLs); n != 2*len(want.Headers) {
+				t.Errorf("%s: %d addresses", target, n)
+			}
+			got.URLs = nil
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", target, diff)
+			}
+			if tr := p.Groups[0].Traffic; !tr.FromServer || tr.Ack != nil || tr.OnReconnect || !tr.Resume {
+				t.Errorf("%s: %+v", target, tr)
+			}
+		}
+		if p.Hash() != q.Hash() {
+			t.Errorf("%s: the hash has changed", target)
+		}
+		if r := p.Resources(); r.Descriptors < want.Connections+2 {
+			t.Errorf("%s: %+v", target, r)
+		}
 	}
 }

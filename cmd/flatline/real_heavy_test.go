@@ -87,7 +87,7 @@ const tries = 3
 // quiet are scenarios that do little for most of their time, with expectations that a busy moment does not touch: they
 // share the machine.
 var quiet = []string{"crash-restart", "flapping-link", "heartbeat-tuning", "never-detects", "one-way-silence", "rolling-drain", "server-stall",
-	"silent-nat", "sleeping-devices", "what-is-lost", "ack-storm", "lose-a-node", "rolling-deploy", "split-brain"}
+	"silent-nat", "sleeping-devices", "what-is-lost", "ack-storm", "lose-a-node", "rolling-deploy", "server-push", "split-brain"}
 
 // ready are the scenarios that are quiet, or those that are not, but for loss-sweep: TestRealLoss runs that one.
 func ready(t *testing.T, shared bool) (files []string) {

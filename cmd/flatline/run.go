@@ -258,8 +258,13 @@ func newSession(plan *scenario.Plan, target *target, flags *runFlags) (*session,
 		}
 		engines = append(engines, d)
 	}
+	var publish []string
+	for _, c := range target.controls {
+		publish = append(publish, server.Client{Control: c}.PublishURL())
+	}
 	s.fleet, err = fleet.New(plan, fleet.Options{
-		Sink: s.rec, Clock: s.clock, URL: target.url, URLs: target.urls, Path: s.network.path, DialTCP: s.network.dialTCP, Engines: engines,
+		Publish: publish,
+		Sink:    s.rec, Clock: s.clock, URL: target.url, URLs: target.urls, Path: s.network.path, DialTCP: s.network.dialTCP, Engines: engines,
 		Quantum: fleet.DefaultQuantum(plan.Clients),
 	})
 	if err != nil {

@@ -26,7 +26,8 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "run the embedded reference server",
 		Long: `Serve is the target that flatline runs when a scenario says "target: {serve: {}}". Its first
 line of output is JSON with the addresses it listens on; GET /stats on the control address
-prints its own counts, POST /drain makes it say goodbye to its clients.`,
+prints its own counts, POST /drain makes it say goodbye to its clients, and POST /publish hands it a
+message for them (docs/delivery.md).`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)

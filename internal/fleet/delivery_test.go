@@ -80,7 +80,7 @@ func deliver(t *testing.T, cfg server.Config, text string) (*report.Result, *wit
 				t.Error(err)
 			}
 		}()
-		r, w := carryTo(t, "ws://"+i.Addr, text)
+		r, w := carryTo(t, "ws://"+i.Addr, strings.ReplaceAll(text, "PUBLISH", server.Client{Control: i.Control}.PublishURL()))
 		return r, w, log
 	}
 	return nil, nil, nil
@@ -120,7 +120,7 @@ func carry(t *testing.T, h http.Handler, text string) *report.Result {
 
 func carryTo(t *testing.T, url, text string) (*report.Result, *witness) {
 	t.Helper()
-	f, err := scenario.Parse("test.yaml", []byte(strings.ReplaceAll(text, "URL", url)))
+	f, err := scenario.Parse("test.yaml", []byte(strings.NewReplacer("URL", url, "HTTP", "http"+strings.TrimPrefix(url, "ws")).Replace(text)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,9 @@ type Options struct {
 	Clock func() time.Duration // time since the start of the run; one clock for clients, faults and recorder
 	URL   string               // the target's address; "": the plan's
 	URLs  []string             // those of its nodes, where there are several; nil: URL, or the plan's
-	Path  Path                 // nil: straight to the network
+	// Publish are the addresses at which the service behind the target publishes, besides the plan's: those of the embedded servers.
+	Publish []string
+	Path    Path // nil: straight to the network
 	// Engines carry out faults; the first that can do a fault does it. Suspend is done by the fleet itself.
 	Engines []chaos.Engine
 	// Quantum is the resolution of all timers; see [DefaultQuantum]. What is due waits for the next multiple of it, which
@@ -58,6 +60,7 @@ type Fleet struct {
 	engines   []chaos.Engine
 	urls      []string        // of each node
 	balancer  *balancer       // nil with one node
+	publisher *publisher      // nil: nobody publishes from behind the target
 	routes    report.NodeSink // the sink, if it is one
 	tls       *tls.Config
 	readLimit int64
@@ -120,6 +123,9 @@ func New(plan *scenario.Plan, o Options) (*Fleet, error) {
 			c.machine.Carry(g.Traffic, i, plan.TrafficRand(i))
 		}
 	}
+	if f.publisher, err = newPublisher(f, o.Publish); err != nil {
+		return nil, err
+	}
 	return f, nil
 }
 
@@ -140,6 +146,9 @@ func (f *Fleet) Run(ctx context.Context) error {
 	})
 	watching, stopWatching := context.WithCancel(ctx)
 	ticker.Go(func() { f.watchFlood(watching) })
+	if f.publisher != nil {
+		ticker.Go(func() { f.publisher.run(watching) })
+	}
 
 	err := f.conduct(ctx)
 

@@ -57,6 +57,9 @@ func (a *Arrivals) Due() time.Duration { return a.next }
 // Seq is the number of the next message.
 func (a *Arrivals) Seq() uint32 { return a.seq }
 
+// Size is how many bytes the next message has.
+func (a *Arrivals) Size() int { return a.size }
+
 // Pop goes to the message after.
 func (a *Arrivals) Pop() {
 	if a.next == None {

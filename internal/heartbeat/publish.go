@@ -3,7 +3,6 @@ package heartbeat
 import (
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/flatline-dev/flatline/internal/delivery"
@@ -53,9 +52,9 @@ func (m *Machine) Carry(t *Traffic, id int, rng rand.PCG) {
 	if m.extra == nil {
 		m.extra = &extra{}
 	}
-	x := &traffic{Traffic: t, arrivals: t.Arrivals(rng), id: int32(id), to: t.To, chained: t.Message.Has("Prev")}
-	if t.Self() {
-		x.to = strconv.Itoa(id)
+	x := &traffic{Traffic: t, arrivals: Arrivals{t: t, next: None}, id: int32(id), to: t.Destination(id), chained: t.Message.Has("Prev")}
+	if !t.FromServer {
+		x.arrivals = t.Arrivals(rng)
 	}
 	m.extra.traffic = x
 }
@@ -88,7 +87,7 @@ func (m *Machine) trafficAt() time.Duration {
 func (m *Machine) publishDue(now time.Duration, out []Output) []Output {
 	t := m.carries()
 	for ; t.arrivals.Due() <= now; t.arrivals.Pop() {
-		u := unacked{due: t.arrivals.Due(), at: None, seq: t.arrivals.Seq(), size: int32(t.arrivals.size)}
+		u := unacked{due: t.arrivals.Due(), at: None, seq: t.arrivals.Seq(), size: int32(t.arrivals.Size())}
 		if t.Mode == AtMostOnce {
 			if m.flows() {
 				out = m.publish(now, &u, out)
@@ -243,7 +242,7 @@ func (t *traffic) acked(epoch, seq uint32, out []Output) []Output {
 // delivered takes a message that is for this client.
 func (m *Machine) delivered(epoch uint32, v *Values, newest bool, out []Output) []Output {
 	t := m.carries()
-	if t.Ack == nil && v.From == t.id {
+	if t.Ack == nil && v.From == t.id && !t.FromServer {
 		out = t.acked(epoch, v.Seq, out)
 	}
 	switch {

@@ -1,6 +1,9 @@
 package heartbeat
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Mode is what a client promises for the messages that it publishes and receives.
 type Mode uint8
@@ -28,6 +31,9 @@ type Traffic struct {
 	Start   time.Duration // no message is due before, in the time of the run
 	Stop    time.Duration // nor from here on
 
+	// FromServer: the service behind the server publishes, through an address that the server has for it, and the client only
+	// receives. Rate, Mode, Retransmit and Queue are then that service's, one stream for each client.
+	FromServer  bool
 	To          string // as Format has it: -, #room; "": the client itself
 	Mode        Mode
 	Retransmit  time.Duration // send again what was not acknowledged for so long; 0: never by time
@@ -45,5 +51,13 @@ type Traffic struct {
 	Welcome, Ack, Message         *Format // what the server says
 }
 
-// Self reports whether each client sends to itself.
+// Self reports whether the messages of each client are for itself.
 func (t *Traffic) Self() bool { return t.To == "" }
+
+// Destination is whom the messages of client id are for, as {{.To}} says it.
+func (t *Traffic) Destination(id int) string {
+	if t.Self() {
+		return strconv.Itoa(id)
+	}
+	return t.To
+}

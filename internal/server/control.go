@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 )
 
-// controlAPI is GET /healthz, GET /stats, POST /drain, POST and DELETE /partition, and POST /shutdown, each with a JSON answer.
+// controlAPI is GET /healthz, GET /stats, POST /drain, POST and DELETE /partition, and POST /shutdown, each with a JSON answer,
+// and POST /publish in the words of docs/delivery.md.
 func (s *Server) controlAPI(shutdown func()) http.Handler {
 	answer := func(w http.ResponseWriter, status int, v any) {
 		w.Header().Set("Content-Type", "application/json")
@@ -53,6 +55,23 @@ func (s *Server) controlAPI(shutdown func()) http.Handler {
 	}
 	mux.HandleFunc("POST /partition", partition(true))
 	mux.HandleFunc("DELETE /partition", partition(false))
+	mux.HandleFunc("POST /publish", func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestPublish))
+		var ack string
+		if err == nil {
+			ack, err = s.Publish(r.Context(), text, r.RemoteAddr)
+		}
+		switch tooLarge := (*http.MaxBytesError)(nil); {
+		case err == nil:
+			_, _ = io.WriteString(w, ack+"\n")
+		case errors.As(err, &tooLarge):
+			http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		case errors.Is(err, errBadPublish):
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		default:
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+	})
 	mux.HandleFunc("POST /shutdown", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusAccepted, map[string]bool{"ok": true})
 		shutdown()
@@ -92,6 +111,9 @@ func (c Client) Partition(ctx context.Context, on bool) error {
 	}
 	return c.call(ctx, http.MethodDelete, "/partition", nil, nil)
 }
+
+// PublishURL is where the service behind the server publishes; see [Server.Publish].
+func (c Client) PublishURL() string { return "http://" + c.Control + "/publish" }
 
 // Shutdown asks the server to end; it returns when the server has agreed, not when it is gone.
 func (c Client) Shutdown(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,64 @@ func (o *office) note(format string, args ...any) {
 		_, _ = o.log.Write(fmt.Appendf(nil, format+"\n", args...)) // a full disk must not end what is measured
 	}
 }
+
+// publish stores a message that came from addr. said is called once, from any goroutine and possibly at once: with nil when
+// the message is stored, or when the server lies about that, and otherwise with why nobody knows whether it is.
+func (o *office) publish(m *session.Message, addr string, said func(error)) {
+	n, cfg := &o.n, o.cfg
+	n.published.Add(1)
+	if lie(cfg.DropAcked, lieDrop, m.From, m.Seq) {
+		n.lies.Add(1)
+		o.note("dropped %d %d %s", m.From, m.Seq, m.To)
+		said(nil)
+		return
+	}
+	o.store.Put(m, func(err error) {
+		if err == nil {
+			n.stored.Add(1)
+			o.note("stored %d %d %s %s", m.From, m.Seq, m.To, addr)
+		}
+		said(err)
+	})
+	if lie(cfg.Duplicate, lieDuplicate, m.From, m.Seq) {
+		o.store.Put(m, func(err error) {
+			if err == nil {
+				n.lies.Add(1)
+				o.note("duplicated %d %d %s", m.From, m.Seq, m.To)
+			}
+		})
+	}
+}
+
+// largestPublish bounds what one request may publish, in bytes: the frames of clients have the same limit.
+const largestPublish = 1 << 20
+
+// Publish stores one message, as a pub frame of docs/delivery.md says it, for the service behind the server: it reaches
+// clients who did not ask for it. from is noted in the log. It returns once the message is stored, with the
+// acknowledgement; errBadPublish when text is no such frame, another error when nobody knows whether it is stored.
+func (s *Server) Publish(ctx context.Context, text []byte, from string) (ack string, err error) {
+	if s.office == nil {
+		return "", fmt.Errorf("%w: this server does not deliver\nhint: -delivery", errBadPublish)
+	}
+	word, rest, _ := bytes.Cut(bytes.TrimRight(text, "\r\n"), space)
+	m, ok := parsePub(rest)
+	if !ok || string(word) != "pub" {
+		return "", fmt.Errorf("%w: want pub CLIENT SEQ SENT TO PAD", errBadPublish)
+	}
+	said := make(chan error, 1)
+	s.office.publish(m, from, func(err error) { said <- err })
+	select {
+	case err := <-said:
+		if err != nil {
+			return "", fmt.Errorf("publish: %w", err)
+		}
+	case <-ctx.Done():
+		return "", fmt.Errorf("publish: %w", context.Cause(ctx))
+	}
+	return fmt.Sprintf("ack %d %d", m.From, m.Seq), nil
+}
+
+var errBadPublish = errors.New("publish")
 
 // heard puts a stored message before everyone who follows its destination.
 func (o *office) heard(m *session.Message) {

@@ -2,7 +2,9 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +78,57 @@ func TestDeliveryProtocol(t *testing.T) {
 	a = s.dial()
 	say(t, a, "hello 1 -")
 	hear(t, a, "welcome 1 2")
+}
+
+// TestPublishBehind: what the service behind the server publishes reaches who is there and who comes later, and is
+// acknowledged when it is stored.
+func TestPublishBehind(t *testing.T) {
+	s := start(t, Config{Delivery: true})
+	post := func(text string) (int, string) {
+		t.Helper()
+		resp, err := http.Post("http://"+s.Info.Control+"/publish", "text/plain", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		said, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(said)
+	}
+	here := s.dial()
+	say(t, here, "hello 4 0")
+	hear(t, here, "welcome 4 0")
+	if code, said := post("pub 4 1 1000 4 abc\n"); code != 200 || said != "ack 4 1\n" {
+		t.Fatalf("%d %q", code, said)
+	}
+	hear(t, here, "msg 1 0 4 1 1000 abc")
+	if code, said := post("pub 5 1 2000 5"); code != 200 || said != "ack 5 1\n" {
+		t.Fatalf("%d %q", code, said)
+	}
+	later := s.dial()
+	say(t, later, "hello 5 0")
+	hear(t, later, "welcome 5 1", "msg 2 0 5 1 2000")
+	for text, want := range map[string]int{
+		"":                                    400,
+		"pub 5 0 2000 5":                      400,
+		"got 5":                               400,
+		strings.Repeat("x", largestPublish+1): 413,
+	} {
+		if code, said := post(text); code != want {
+			t.Errorf("%.20q: %d %s, want %d", text, code, said, want)
+		}
+	}
+	if st, err := s.Stats(t.Context()); err != nil || st.Delivery.Published != 2 || st.Delivery.Stored != 2 {
+		t.Errorf("%+v, %v", st.Delivery, err)
+	}
+
+	silent := start(t, Config{})
+	s = silent
+	if code, said := post("pub 4 1 1000 4"); code != 400 || !strings.Contains(said, "does not deliver") {
+		t.Errorf("%d %s", code, said)
+	}
 }
 
 // TestSlowReader: what a client does not read waits in the store and not in the server's memory, and comes whole and in

@@ -219,30 +219,11 @@ func (b *mailbox) join(room string) {
 
 // publish stores a message and acknowledges it when it is stored, or says so.
 func (b *mailbox) publish(m *session.Message) {
-	n, cfg := &b.o.n, b.o.cfg
-	n.published.Add(1)
-	if lie(cfg.DropAcked, lieDrop, m.From, m.Seq) {
-		n.lies.Add(1)
-		b.o.note("dropped %d %d %s", m.From, m.Seq, m.To)
-		b.acknowledge(m)
-		return
-	}
-	b.o.store.Put(m, func(err error) {
-		if err != nil {
-			return // nobody knows: the client will send it again, if it wants to
+	b.o.publish(m, b.c.addr, func(err error) {
+		if err == nil { // otherwise nobody knows: the client will send it again, if it wants to
+			b.acknowledge(m)
 		}
-		n.stored.Add(1)
-		b.o.note("stored %d %d %s %s", m.From, m.Seq, m.To, b.c.addr)
-		b.acknowledge(m)
 	})
-	if lie(cfg.Duplicate, lieDuplicate, m.From, m.Seq) {
-		b.o.store.Put(m, func(err error) {
-			if err == nil {
-				n.lies.Add(1)
-				b.o.note("duplicated %d %d %s", m.From, m.Seq, m.To)
-			}
-		})
-	}
 }
 
 func (b *mailbox) acknowledge(m *session.Message) {

@@ -87,7 +87,11 @@ func (m *Model) check(plan *scenario.Plan) error {
 		return fmt.Errorf("model: no balancer %q", v.Balancer)
 	}
 	for i := range plan.Groups {
-		if t := plan.Groups[i].Traffic; t != nil && !echoes(t) {
+		t := plan.Groups[i].Traffic
+		if t != nil && t.FromServer {
+			return fmt.Errorf("clients[%d].traffic.from: the simulator has no service behind the server that could publish for group %s\nhint: from: client, or a run", i, plan.Groups[i].Name)
+		}
+		if t != nil && !echoes(t) {
 			return fmt.Errorf("clients[%d].traffic: the simulated server echoes, and does not speak the formats of group %s\nhint: protocol: echo, or a run", i, plan.Groups[i].Name)
 		}
 	}

@@ -32,7 +32,7 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("it does not open with a sentence of intent (%v)", err)
 			}
 			if s := p.Target.Serve; s != nil && s.Delivery != nil {
-				if err := sim.Run(t.Context(), p, sim.Options{Sink: report.NewRecorder(p, report.Options{})}); err == nil || !strings.Contains(err.Error(), "the simulated server echoes") {
+				if err := sim.Run(t.Context(), p, sim.Options{Sink: report.NewRecorder(p, report.Options{})}); err == nil || !strings.Contains(err.Error(), "clients[0].traffic") {
 					t.Errorf("the simulator knows no server that delivers: %v", err)
 				}
 				return

@@ -14,11 +14,16 @@ import (
 func TestRefusesWhatNoEchoAnswers(t *testing.T) {
 	for _, traffic := range []string{
 		"{rate: 1/s, protocol: delivery}",
+		"{from: server, rate: 1/s}",
 		"{rate: 1/s, protocol: delivery, to: '#lobby', join: lobby}",
 		"{rate: 1/s, formats: {ack: 'ok {{.Seq}}'}}",
 		"{rate: 1/s, formats: {message: 'got {{.Client}} {{.Seq}} {{.Sent}}'}}",
 	} {
-		p := plan(t, "target: {url: ws://127.0.0.1:1/}\nclients: [{count: 2, profile: heartcheck, traffic: "+traffic+"}]\nduration: 30s\n")
+		publish := ""
+		if strings.Contains(traffic, "from:") {
+			publish = ", publish: {url: http://127.0.0.1:2/}"
+		}
+		p := plan(t, "target: {url: ws://127.0.0.1:1/"+publish+"}\nclients: [{count: 2, profile: heartcheck, traffic: "+traffic+"}]\nduration: 30s\n")
 		_, err := sim.Simulate(context.Background(), p, sim.Many{})
 		if err == nil || !strings.Contains(err.Error(), "clients[0].traffic") || !strings.Contains(err.Error(), "hint: ") {
 			t.Errorf("%s: %v", traffic, err)
