@@ -68,25 +68,26 @@ type format struct {
 	echo, delivery string
 	written        func(*FileFormats) **string
 	resolved       func(*heartbeat.Traffic) **heartbeat.Format
+	read           bool // by the client, from the server
 }
 
 const publishFormat = "pub {{.Client}} {{.Seq}} {{.Sent}} {{.To}} {{.Pad}}"
 
 var trafficFormats = []format{
 	{"hello", []string{"Client", "Last"}, nil, "", "hello {{.Client}} {{.Last}}",
-		func(f *FileFormats) **string { return &f.Hello }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Hello }},
+		func(f *FileFormats) **string { return &f.Hello }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Hello }, false},
 	{"welcome", []string{"Client", "Seen"}, []string{"Seen"}, "", "welcome {{.Client}} {{.Seen}}",
-		func(f *FileFormats) **string { return &f.Welcome }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Welcome }},
+		func(f *FileFormats) **string { return &f.Welcome }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Welcome }, true},
 	{"join", []string{"Client", "Room"}, []string{"Room"}, "", "join {{.Room}}",
-		func(f *FileFormats) **string { return &f.Join }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.JoinRoom }},
+		func(f *FileFormats) **string { return &f.Join }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.JoinRoom }, false},
 	{"publish", []string{"Client", "Seq", "Sent", "To", "Pad"}, []string{"Client", "Seq", "Sent"}, publishFormat, publishFormat,
-		func(f *FileFormats) **string { return &f.Publish }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Publish }},
+		func(f *FileFormats) **string { return &f.Publish }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Publish }, false},
 	{"ack", []string{"Client", "Seq"}, []string{"Seq"}, "", "ack {{.Client}} {{.Seq}}",
-		func(f *FileFormats) **string { return &f.Ack }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Ack }},
+		func(f *FileFormats) **string { return &f.Ack }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Ack }, true},
 	{"message", []string{"Pos", "Prev", "From", "Client", "Seq", "Sent", "To", "Pad"}, []string{"Seq", "Sent"}, publishFormat, "msg {{.Pos}} {{.Prev}} {{.From}} {{.Seq}} {{.Sent}} {{.Pad}}",
-		func(f *FileFormats) **string { return &f.Message }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Message }},
+		func(f *FileFormats) **string { return &f.Message }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Message }, true},
 	{"got", []string{"Client", "Pos"}, []string{"Pos"}, "", "got {{.Pos}}",
-		func(f *FileFormats) **string { return &f.Got }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Got }},
+		func(f *FileFormats) **string { return &f.Got }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Got }, false},
 }
 
 // traffic resolves the traffic of all groups; the run's length and the ramps are known.
@@ -209,6 +210,9 @@ func (c *checker) formats(path string, w *FileTraffic, t *heartbeat.Traffic, del
 		if err != nil {
 			c.report(at, "", "%s: %v", f.key, err)
 			continue
+		}
+		if twice := format.Twice(); twice != "" && f.read {
+			c.report(at, "", "{{.%s}} stands twice in what is read", twice)
 		}
 		for _, need := range f.needs {
 			if !format.Has(need) {

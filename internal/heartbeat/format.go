@@ -26,7 +26,7 @@ const (
 	slotSeen        // highest number of the client's messages that the server has, none missing below it
 )
 
-var formatWords = []string{"", "Client", "Seq", "Sent", "To", "Pad", "Last", "Pos", "Prev", "From", "Room", "Seen"}
+var formatWords = [...]string{"", "Client", "Seq", "Sent", "To", "Pad", "Last", "Pos", "Prev", "From", "Room", "Seen"}
 
 // Values are what a [Format] is filled with, and what it reads. A number that the format does not hold stays as it was.
 type Values struct {
@@ -54,7 +54,8 @@ type part struct {
 	text string // of a literal
 }
 
-// ParseFormat reads a format in which only the words in allowed may stand (Client, Seq ...).
+// ParseFormat reads a format in which only the words in allowed may stand (Client, Seq ...). In one that is read, rather than
+// written, each may stand once: see [Format.Twice].
 func ParseFormat(text string, allowed ...string) (*Format, error) {
 	f := &Format{text: text}
 	for rest := text; rest != ""; {
@@ -74,15 +75,12 @@ func ParseFormat(text string, allowed ...string) (*Format, error) {
 		}
 		written = strings.TrimSpace(written)
 		name, dot := strings.CutPrefix(written, ".")
-		i := slices.Index(formatWords, name)
+		i := slices.Index(formatWords[:], name)
 		if !dot || i <= 0 || !slices.Contains(allowed, name) {
 			return nil, fmt.Errorf("{{%s}} is unknown here; it may hold {{.%s}}", written, strings.Join(allowed, "}}, {{."))
 		}
 		if n := len(f.parts); n > 0 && f.parts[n-1].slot != literal {
 			return nil, fmt.Errorf("{{.%s}} and {{.%s}} need something between them", formatWords[f.parts[n-1].slot], name)
-		}
-		if f.Has(name) {
-			return nil, fmt.Errorf("{{.%s}} stands twice", name)
 		}
 		f.parts = append(f.parts, part{slot: slot(i)})
 		rest = tail
@@ -101,6 +99,18 @@ func (f *Format) Equal(g *Format) bool {
 // Has reports whether the slot stands in the format.
 func (f *Format) Has(name string) bool {
 	return slices.ContainsFunc(f.parts, func(p part) bool { return p.slot != literal && formatWords[p.slot] == name })
+}
+
+// Twice names a slot that stands in the format more than once; "" if none does.
+func (f *Format) Twice() string {
+	var seen [len(formatWords)]bool
+	for _, p := range f.parts {
+		if p.slot != literal && seen[p.slot] {
+			return formatWords[p.slot]
+		}
+		seen[p.slot] = true
+	}
+	return ""
 }
 
 // Append appends the filled-in text to dst.
