@@ -75,12 +75,12 @@ func (r *Recorder) there(o *occState) *chaos.Set {
 	return out
 }
 
-// evenEnough is a tenth: the coefficient of variation below which the load of nodes counts as even.
-const evenEnough = 0.10
+// EvenEnough is a tenth: the coefficient of variation below which the load of nodes counts as even.
+const EvenEnough = 0.10
 
-// variation is the coefficient of variation of the nodes' clients: the standard deviation (of these nodes, not of a sample)
+// Variation is the coefficient of variation of the nodes' clients: the standard deviation (of these nodes, not of a sample)
 // over the mean. 0 where there are none.
-func variation(level []int64) float64 {
+func Variation(level []int64) float64 {
 	var sum, square float64
 	for _, n := range level {
 		sum += float64(n)
@@ -149,7 +149,7 @@ func (q *query) nodes(metric string) (Measure, error) {
 		var most, end, share float64
 		n := int64(0)
 		r.balance(from, to, func(_ time.Duration, level []int64) bool {
-			end = variation(level)
+			end = Variation(level)
 			most = max(most, end)
 			share = max(share, float64(slices.Max(level))/float64(max(r.Plan.Clients, 1)))
 			n++
@@ -197,7 +197,7 @@ func (r *Result) even(o *Occurrence) (time.Duration, bool) {
 	since := from
 	ok := true
 	r.balance(from, to, func(at time.Duration, level []int64) bool {
-		if variation(level) > evenEnough {
+		if Variation(level) > EvenEnough {
 			since, ok = at, false
 		} else {
 			ok = true

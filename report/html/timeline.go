@@ -95,6 +95,8 @@ func (b *builder) timeline() {
 				return quantiles(r, k, 0.99)
 			}))
 	}
+	charts = append(charts, b.nodeLoads()...)
+	charts = append(charts, b.messageRates()...)
 	charts = append(charts, b.target()...)
 	if c, ok := b.lag(); ok {
 		charts = append(charts, c)
