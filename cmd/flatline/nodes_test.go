@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -66,6 +67,13 @@ duration: 12s
 	}
 	if res.Status != report.Complete {
 		t.Errorf("%s: %s", res.Status, res.Reason)
+	}
+	sockets := 0 // that the target listens on: two of each node, and one at least of their store
+	for i := range res.Target {
+		sockets = max(sockets, len(res.Target[i].Listeners))
+	}
+	if runtime.GOOS == "linux" && sockets < 3*2+1 {
+		t.Errorf("the target listens on %d sockets: a node or the store is not in what it uses", sockets)
 	}
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/flatline-dev/flatline/chaos/process"
 	"github.com/flatline-dev/flatline/report"
 )
@@ -8,7 +10,11 @@ import (
 // watchUsage notes what the target uses, where its process is visible, and what flatline itself does.
 func (s *session) watchUsage() {
 	var all *report.TargetSample
-	for _, p := range s.target.procs {
+	procs := s.target.procs
+	if s.target.store != nil {
+		procs = append(slices.Clip(procs), s.target.store)
+	}
+	for _, p := range procs {
 		if u, err := p.Usage(); err == nil {
 			all = plus(all, usageSample(&u))
 		}
