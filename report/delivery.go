@@ -18,8 +18,9 @@ const ListedIDs = 100
 // GroupDelivery is what became of the messages that one group's clients published, to whomever they were owed.
 type GroupDelivery struct {
 	delivery.Account
-	Strays int64         `json:"strays,omitempty"` // messages that arrived at this group's clients though nobody sent them there
-	Lied   []delivery.ID `json:"lied,omitempty"`   // the first ListedIDs of AckedLost, by publisher
+	Dropped int64         `json:"dropped,omitempty"` // arrivals of what had arrived before, which the receiver knew and dropped: effectively-once
+	Strays  int64         `json:"strays,omitempty"`  // messages that arrived at this group's clients though nobody sent them there
+	Lied    []delivery.ID `json:"lied,omitempty"`    // the first ListedIDs of AckedLost, by publisher
 }
 
 // SegmentDelivery is the same by the moment at which messages were due; what nobody can tell that of counts where it was seen.
@@ -31,6 +32,7 @@ type SegmentDelivery struct {
 	Received   int64 `json:"received,omitempty"`
 	Duplicated int64 `json:"duplicated,omitempty"`
 	Reordered  int64 `json:"reordered,omitempty"`
+	Dropped    int64 `json:"dropped,omitempty"`
 	Latency    *Hist `json:"latency,omitempty"` // from due to the first arrival; to the server only: to the acknowledgement
 }
 
@@ -39,6 +41,7 @@ type messages struct {
 	ledger     delivery.Ledger
 	publishers []publisher
 	strays     []int64 // by the group at which they arrived
+	dropped    []int64 // by the group that published
 }
 
 // publisher goes through what the plan has for a client, beside the client itself: what was due does not rest on what the
@@ -55,7 +58,7 @@ func newMessages(plan *scenario.Plan, clients []client, first int) *messages {
 	if !plan.Carries() {
 		return nil
 	}
-	m := &messages{strays: make([]int64, len(plan.Groups))}
+	m := &messages{strays: make([]int64, len(plan.Groups)), dropped: make([]int64, len(plan.Groups))}
 	rooms := map[int][]int32{}
 	for k := range clients {
 		id, g := first+k, int(clients[k].group)
@@ -126,6 +129,11 @@ func (r *Recorder) message(now time.Duration, id int, c *client, o *heartbeat.Ou
 		r.second(now).messagesIn++
 		s.Received++
 		s.latency(max(now-o.Due, 0))
+	case heartbeat.Dropped:
+		if from := r.client(int(o.From)); from != nil && o.From != heartbeat.ServerItself {
+			m.dropped[from.group]++
+			r.dueIn(now, o.Due, from.group).Dropped++
+		}
 	}
 }
 
@@ -209,11 +217,17 @@ func (r *Recorder) accounts(groups []GroupTotal) {
 			of(uint16(g)).Strays = n
 		}
 	}
+	for g, n := range m.dropped {
+		if n > 0 {
+			of(uint16(g)).Dropped = n
+		}
+	}
 }
 
 // merge adds the part that another recorder has.
 func (d *GroupDelivery) merge(o *GroupDelivery) {
 	d.Add(o.Account)
+	d.Dropped += o.Dropped
 	d.Strays += o.Strays
 	d.Lied = append(d.Lied, o.Lied...)
 	slices.SortFunc(d.Lied, func(a, b delivery.ID) int {
@@ -239,12 +253,13 @@ func (s *SegmentDelivery) add(o *SegmentDelivery) {
 	s.Received += o.Received
 	s.Duplicated += o.Duplicated
 	s.Reordered += o.Reordered
+	s.Dropped += o.Dropped
 	s.Latency = merged(s.Latency, o.Latency)
 }
 
 // check refuses an account that contradicts itself.
 func (d *GroupDelivery) check() error {
-	for _, n := range []int64{d.Due, d.Sent, d.Resent, d.Acked, d.Owed, d.Received, d.Lost, d.Duplicated, d.Reordered, d.AckedLost, d.StrayAcked, d.Strays} {
+	for _, n := range []int64{d.Due, d.Sent, d.Resent, d.Acked, d.Owed, d.Received, d.Lost, d.Duplicated, d.Reordered, d.AckedLost, d.StrayAcked, d.Strays, d.Dropped} {
 		if n < 0 || n > 1<<50 {
 			return errors.New("a count is out of range")
 		}
@@ -269,7 +284,7 @@ func (q *query) messages(metric, stat string) (Measure, error) {
 			continue
 		}
 		published = published || d.Due > 0
-		sum.add(&SegmentDelivery{Due: d.Due, Owed: d.Owed, Sent: d.Sent, Acked: d.Acked, Received: d.Received, Duplicated: d.Duplicated, Reordered: d.Reordered})
+		sum.add(&SegmentDelivery{Due: d.Due, Owed: d.Owed, Sent: d.Sent, Acked: d.Acked, Received: d.Received, Duplicated: d.Duplicated, Reordered: d.Reordered, Dropped: d.Dropped})
 		lied += d.AckedLost
 	}
 	if !published {
@@ -291,6 +306,7 @@ func (q *query) messages(metric, stat string) (Measure, error) {
 	}
 	n := map[string]int64{"delivery.due": sum.Due, "delivery.sent": sum.Sent, "delivery.acked": sum.Acked, "delivery.received": sum.Received,
 		"delivery.lost": max(sum.Owed-sum.Received, 0), "delivery.duplicated": sum.Duplicated, "delivery.reordered": sum.Reordered,
+		"delivery.dropped":    sum.Dropped,
 		"delivery.acked_lost": lied}[metric]
 	return exactly(float64(n), scenario.Count), nil
 }

@@ -50,7 +50,7 @@ func (r *Recorder) Output(now time.Duration, id int, o *heartbeat.Output) {
 			return
 		}
 	case heartbeat.Opened, heartbeat.Dead, heartbeat.AttemptFailed, heartbeat.Replied, heartbeat.Unanswered,
-		heartbeat.GaveUp, heartbeat.Doubled, heartbeat.Published, heartbeat.Acked, heartbeat.Delivered:
+		heartbeat.GaveUp, heartbeat.Doubled, heartbeat.Published, heartbeat.Acked, heartbeat.Delivered, heartbeat.Dropped:
 	default:
 		return
 	}
@@ -80,7 +80,7 @@ func (r *Recorder) Output(now time.Duration, id int, o *heartbeat.Output) {
 		r.cell(now, c.group).GaveUp[o.Cause]++
 	case heartbeat.Doubled:
 		r.groups[c.group].Doubled++
-	case heartbeat.Published, heartbeat.Acked, heartbeat.Delivered:
+	case heartbeat.Published, heartbeat.Acked, heartbeat.Delivered, heartbeat.Dropped:
 		r.message(now, id, c, o)
 	}
 }

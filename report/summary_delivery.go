@@ -11,6 +11,7 @@ import (
 type SummaryDelivery struct {
 	In      string       `json:"in" doc:"the group that published"`
 	Resent  int64        `json:"resent" doc:"times that a message was sent again"`
+	Dropped int64        `json:"dropped" doc:"arrivals of what had arrived before, which their receivers dropped: effectively-once"`
 	Lied    []SummaryLie `json:"acked_lost" doc:"the first 100 deliveries that were acknowledged and never arrived"`
 	Unasked int64        `json:"acked_unsent" doc:"acknowledgements of messages that were never sent"`
 	Strays  int64        `json:"strays" doc:"messages that arrived at the group's clients though nobody sent them there"`
@@ -38,7 +39,7 @@ func (s *Summary) deliveries(groups []string) {
 		if d == nil {
 			continue
 		}
-		x := SummaryDelivery{In: name, Resent: d.Resent, Lied: []SummaryLie{}, Unasked: d.StrayAcked, Strays: d.Strays, account: d.Account}
+		x := SummaryDelivery{In: name, Resent: d.Resent, Dropped: d.Dropped, Lied: []SummaryLie{}, Unasked: d.StrayAcked, Strays: d.Strays, account: d.Account}
 		for _, id := range d.Lied {
 			x.Lied = append(x.Lied, SummaryLie{id.From, id.To, id.Seq})
 		}
@@ -87,6 +88,9 @@ func (s *Summary) Fates() (out []string) {
 		}
 		if d.Resent > 0 {
 			out = append(out, who+"sent again "+plural64(d.Resent, "time"))
+		}
+		if d.Dropped > 0 {
+			out = append(out, who+plural64(d.Dropped, "arrival")+" of what had arrived before, known and dropped by the receiver")
 		}
 		if d.account.AckedLost > 0 {
 			var ids []string

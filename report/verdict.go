@@ -79,7 +79,7 @@ func (r *Result) evaluate(e scenario.Expect) Outcome {
 var growing = []string{"detection.undetected", "detection.count", "detection.max", "false_positives", "storm.peak", "storm.attempts", "storm.failed",
 	"connect.failed", "connect.latency.max", "connect.latency.count", "connect.tcp.max", "connect.tcp.count", "downtime.max", "downtime.count",
 	"heartbeat.sent", "heartbeat.unanswered", "heartbeat.rtt.max", "heartbeat.rtt.count", "reap.max", "reap.count", "zombies.peak",
-	"delivery.due", "delivery.sent", "delivery.acked", "delivery.received", "delivery.duplicated", "delivery.reordered", "delivery.latency.max", "delivery.latency.count",
+	"delivery.due", "delivery.sent", "delivery.acked", "delivery.received", "delivery.duplicated", "delivery.dropped", "delivery.reordered", "delivery.latency.max", "delivery.latency.count",
 	"clients.gave_up", "target.rss", "target.fds", "target.threads", "harness.lag.max"}
 
 // early reports whether the plan was not carried out to its end.

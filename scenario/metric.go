@@ -79,6 +79,7 @@ var families = []family{
 	{"delivery.lost", Count, "deliveries that were due and never arrived", false, true, true, nil},
 	{"delivery.acked_lost", Count, "deliveries that never arrived although their message was acknowledged", false, true, false, nil},
 	{"delivery.duplicated", Count, "arrivals of what had arrived before", false, true, true, nil},
+	{"delivery.dropped", Count, "arrivals of what had arrived before, known and dropped by their receiver: effectively-once", false, true, true, nil},
 	{"delivery.reordered", Count, "first arrivals behind a later message of the same publisher", false, true, true, nil},
 	{"delivery.latency", Seconds, "time from the instant a message was due to its first arrival", false, true, true, Percentiles},
 	{"nodes.cv.max", Ratio, "largest coefficient of variation of the clients open on each node, after the ramp", false, false, true, nil},

@@ -233,8 +233,9 @@ expect: [delivery.lost == 0]
 			if resent := r.Groups[0].Delivery.Resent; resent == 0 {
 				t.Errorf("%s: nothing was sent again: did anything break?", mode)
 			}
-			if n := value(t, r, "delivery.duplicated"); mode == "effectively-once" && n != 0 {
-				t.Errorf("%s: %d duplicates", mode, n)
+			again, dropped := value(t, r, "delivery.duplicated"), value(t, r, "delivery.dropped")
+			if once := mode == "effectively-once"; once && again != 0 || !once && dropped != 0 || again+dropped == 0 {
+				t.Errorf("%s: %d duplicates delivered, %d dropped", mode, again, dropped)
 			}
 		})
 	}

@@ -123,12 +123,13 @@ const (
 	Published // message Seq, due at Due, is about to be sent, for the N-th time
 	Acked     // message Seq of this client is acknowledged; Due: when it was due, None if it waited no longer
 	Delivered // message Seq of client From, due at Due by what it says, has arrived
+	Dropped   // the same arrived, and is known already: EffectivelyOnce
 	NumOutputs
 )
 
 var outputNames = [NumOutputs]string{"dial", "send", "send-bye", "abandon", "opened", "dead", "attempt-failed",
 	"waiting", "replied", "unanswered", "gave-up", "doubled",
-	"published", "acked", "delivered"}
+	"published", "acked", "delivered", "dropped"}
 
 func (k OutputKind) String() string {
 	if k < NumOutputs {
@@ -150,7 +151,7 @@ type Output struct {
 	Ref       uint32        // Send: the beat's number, for AppendRef; 0: Payload is sent as it is
 	Due       time.Duration // when the beat was due, since the start of the run; after a sleep, when the device woke
 	Dur       time.Duration
-	Seq       uint32        // Published, Acked, Delivered: number of the message, from 1 for each publishing client
-	From      int32         // Delivered: the client that published it; ServerItself for the server's own
+	Seq       uint32        // Published, Acked, Delivered, Dropped: number of the message, from 1 for each publishing client
+	From      int32         // Delivered, Dropped: the client that published it; ServerItself for the server's own
 	LastHeard time.Duration // Dead: when the last frame that proves life arrived (or the open), since the start of the run
 }

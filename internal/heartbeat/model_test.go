@@ -25,7 +25,9 @@ type model struct {
 	last    uint32  // newest epoch
 	beats   struct{ sent, replied, unanswered int }
 	traffic *Traffic
-	ended   bool // GaveUp or Stop
+	again   []byte                    // the latest frame of the traffic
+	heard   map[int32]map[uint32]bool // messages delivered, by publisher
+	ended   bool                      // GaveUp or Stop
 	sleep   bool
 	seen    [NumOutputs]int
 	was     [NumStates]int
@@ -37,7 +39,7 @@ func exercise(t testing.TB, data []byte) *model {
 	d.wild = d.src.one(4)
 	d.cfg = d.src.config(d.wild)
 	d.m = New(d.cfg, *rand.NewPCG(uint64(d.src.byte()), 1))
-	if d.src.one(3) {
+	if d.src.one(2) {
 		d.traffic = d.src.traffic()
 		d.m.Carry(d.traffic, 7, *rand.NewPCG(uint64(d.src.byte()), 2))
 	}
@@ -186,6 +188,18 @@ func (d *model) output(o Output, ends *conn) {
 		alive()
 		if !c.opened || o.Epoch != d.last || o.Due > d.now || o.Due >= d.traffic.Stop || o.N > 1 && d.traffic.Mode == AtMostOnce {
 			t.Fatalf("%s, for the %d. time, at %v", o.text(), o.N, d.now)
+		}
+	case Delivered:
+		if d.heard[o.From] == nil {
+			if d.heard == nil {
+				d.heard = map[int32]map[uint32]bool{}
+			}
+			d.heard[o.From] = map[uint32]bool{}
+		}
+		d.heard[o.From][o.Seq] = true
+	case Dropped:
+		if d.traffic.Mode != EffectivelyOnce || !d.heard[o.From][o.Seq] {
+			t.Fatalf("%s, which nobody had delivered, in mode %d", o.text(), d.traffic.Mode)
 		}
 	case Replied:
 		d.beats.replied++

@@ -33,10 +33,10 @@ type unacked struct {
 // known are the numbers of one publisher that were delivered, as far back as the window.
 type known struct{ set delivery.Set }
 
-// fresh notes seq and reports whether it was not known. Below the window everything is forgotten.
+// fresh notes seq and reports whether it was not known. Below the window everything is forgotten, and no message has number 0.
 func (k *known) fresh(seq uint32, window int) bool {
 	top := k.set.Max()
-	if int64(seq)+int64(window) <= int64(top) {
+	if seq == 0 || int64(seq)+int64(window) <= int64(top) {
 		return true
 	}
 	is := k.set.Add(seq)
@@ -252,6 +252,7 @@ func (m *Machine) delivered(epoch uint32, v *Values, newest bool, out []Output) 
 	default:
 		t.inbox.Add(v.Pos)
 	}
+	note := Output{Kind: Delivered, Epoch: epoch, From: v.From, Seq: v.Seq, Due: time.Duration(min(v.Sent, int64(None/time.Microsecond))) * time.Microsecond}
 	if t.Mode == EffectivelyOnce {
 		k := t.known[v.From]
 		if k == nil {
@@ -262,12 +263,10 @@ func (m *Machine) delivered(epoch uint32, v *Values, newest bool, out []Output) 
 			t.known[v.From] = k
 		}
 		if !k.fresh(v.Seq, t.Window) {
-			return t.got(m, newest, out)
+			note.Kind = Dropped
 		}
 	}
-	out = append(out, Output{Kind: Delivered, Epoch: epoch, From: v.From, Seq: v.Seq,
-		Due: time.Duration(min(v.Sent, int64(None/time.Microsecond))) * time.Microsecond})
-	return t.got(m, newest, out)
+	return t.got(m, newest, append(out, note))
 }
 
 // got tells the server now and then what has arrived.

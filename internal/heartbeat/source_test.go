@@ -154,10 +154,14 @@ func (d *model) input() Input {
 		in.Data = AppendRef(nil, []byte("hello"+RefWord), d.m.refs)
 	}
 	if d.traffic != nil && s.one(2) {
-		f := choose(s, d.traffic.Message, d.traffic.Message, d.traffic.Ack, d.traffic.Welcome)
+		f := choose(s, d.traffic.Message, d.traffic.Message, d.traffic.Message, d.traffic.Ack, d.traffic.Welcome)
 		if f != nil {
 			in.Frame = Text
-			in.Data = f.Append(nil, &Values{Client: 7, From: choose[int32](s, 7, 7, 3, ServerItself), Seq: uint32(s.pick(12)), Pos: uint32(s.pick(20)), Seen: uint32(s.pick(5))})
+			in.Data = f.Append(nil, &Values{Client: 7, From: choose[int32](s, 7, 7, 3, ServerItself), Seq: uint32(s.pick(6)), Pos: uint32(s.pick(20)), Seen: uint32(s.pick(5))})
+			if d.again != nil && s.one(2) { // as servers do that deliver at least once
+				in.Data = d.again
+			}
+			d.again = in.Data
 		}
 	}
 	in.Epoch = d.last
@@ -218,7 +222,7 @@ func (s *source) traffic() *Traffic {
 	}
 	rate := choose(s, 0.0, 1, 20, 1000)
 	t := &Traffic{Rate: rate, Process: choose(s, Constant, Poisson, Bursts), Burst: 1 + s.pick(5), Sizes: choose(s, FixedSize, UniformSize, LogNormal),
-		Size: 20, SizeMax: 90, Sigma: 1, Mode: choose(s, AtMostOnce, AtLeastOnce, EffectivelyOnce), Publish: format("pub {{.Client}} {{.Seq}} {{.Sent}} {{.To}} {{.Pad}}")}
+		Size: 20, SizeMax: 90, Sigma: 1, Mode: choose(s, AtMostOnce, AtLeastOnce, EffectivelyOnce, EffectivelyOnce, EffectivelyOnce), Publish: format("pub {{.Client}} {{.Seq}} {{.Sent}} {{.To}} {{.Pad}}")}
 	t.Stop = t.Start + time.Duration(20*float64(time.Second)/max(rate, 1))
 	t.Message = t.Publish
 	if s.one(2) {

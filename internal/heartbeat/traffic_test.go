@@ -68,6 +68,8 @@ func (k *talk) step(at float64, in Input, want ...string) {
 			got = append(got, fmt.Sprintf("acked %d", o.Seq))
 		case Delivered:
 			got = append(got, fmt.Sprintf("from %d: %d", o.From, o.Seq))
+		case Dropped:
+			got = append(got, fmt.Sprintf("again from %d: %d", o.From, o.Seq))
 		}
 	}
 	if d := cmp.Diff(append([]string{}, want...), got); d != "" {
@@ -147,12 +149,12 @@ func TestEffectivelyOnceTalk(t *testing.T) {
 	k.opens(2, "hello 7 0")
 	k.hears(3, "welcome 7 0")
 	k.hears(3, "msg 1 3 1 0", "from 3: 1")
-	k.hears(3, "msg 2 3 1 0")
+	k.hears(3, "msg 2 3 1 0", "again from 3: 1")
 	k.hears(3, "msg 3 4 1 0", "from 4: 1") // of another publisher
 	k.hears(3, "msg 4 3 3 0", "from 3: 3")
 	k.hears(3, "msg 5 3 2 0", "from 3: 2") // late, and new
 	k.hears(3, "msg 6 3 4 0", "from 3: 4")
-	k.hears(3, "msg 7 3 2 0")
+	k.hears(3, "msg 7 3 2 0", "again from 3: 2")
 	k.hears(3, "msg 8 3 1 0", "from 3: 1") // 4 - 3: forgotten
 	k.hears(3, "msg 9 s 1 0", "from -1: 1")
 }

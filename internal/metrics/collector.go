@@ -129,6 +129,7 @@ func (p *page) segment(group string, s *report.SegmentGroup) {
 		p.count("flatline_deliveries_owed_total", d.Owed, group)
 		p.count("flatline_deliveries_received_total", d.Received, group)
 		p.count("flatline_deliveries_duplicated_total", d.Duplicated, group)
+		p.count("flatline_deliveries_dropped_total", d.Dropped, group)
 		p.count("flatline_deliveries_reordered_total", d.Reordered, group)
 		p.observe("flatline_delivery_latency_seconds", d.Latency, group)
 	}

@@ -61,6 +61,7 @@ var Metrics = []Metric{
 	{"flatline_deliveries_owed_total", Counter, []string{"group"}, "Deliveries that came due, one for each message and receiver.", nil},
 	{"flatline_deliveries_received_total", Counter, []string{"group"}, "Deliveries that arrived, by the group that published.", nil},
 	{"flatline_deliveries_duplicated_total", Counter, []string{"group"}, "Arrivals of what had arrived before.", nil},
+	{"flatline_deliveries_dropped_total", Counter, []string{"group"}, "Arrivals of what had arrived before, known and dropped by their receiver: effectively-once.", nil},
 	{"flatline_deliveries_reordered_total", Counter, []string{"group"}, "First arrivals behind a later message of the same publisher.", nil},
 	{"flatline_delivery_latency_seconds", Histogram, []string{"group"}, "Time from the instant a message was due to its first arrival.", latencyBuckets},
 	{"flatline_node_clients", Gauge, []string{"node"}, "Clients that are open on a node of the target, where it has several.", nil},

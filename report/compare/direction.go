@@ -23,7 +23,7 @@ var directions = map[string]Direction{
 	"clients.open": Higher, "clients.min_open": Higher, "clients.never_opened": Lower, "clients.gave_up": Lower,
 	"clients.doubled": Lower,
 	"delivery.due":    Neutral, "delivery.sent": Neutral, "delivery.acked": Higher, "delivery.received": Higher, "delivery.lost": Lower, "delivery.acked_lost": Lower, "delivery.duplicated": Lower,
-	"delivery.reordered": Lower, "delivery.latency": Lower,
+	"delivery.reordered": Lower, "delivery.dropped": Lower, "delivery.latency": Lower,
 	"nodes.cv.max": Lower, "nodes.cv.end": Lower, "nodes.max_share": Lower, "nodes.even": Lower, "nodes.hit_twice": Lower,
 	"target.cpu": Lower, "target.rss": Lower, "target.fds": Lower,
 	"target.threads": Lower, "target.accept_queue": Lower, "target.accept_overflows": Lower, "target.syn_drops": Lower,
