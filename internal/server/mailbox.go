@@ -233,8 +233,12 @@ func (b *mailbox) acknowledge(m *session.Message) {
 	b.ring()
 }
 
-// pump writes until the connection ends.
+// pump writes until the connection ends. What it has to say at a time leaves at once.
 func (b *mailbox) pump() {
+	conn, _ := b.c.ws.NetConn().(*corked)
+	if conn == nil {
+		conn = &corked{Conn: b.c.ws.NetConn()} // nobody writes through it: nothing is held back
+	}
 	var acks []ack
 	var inbox []session.Message
 	for {
@@ -247,6 +251,7 @@ func (b *mailbox) pump() {
 		b.mu.Unlock()
 
 		ok := true
+		conn.cork()
 		for _, a := range acks {
 			ok = ok && b.say(fmt.Appendf(b.text[:0], "ack %d %d", a.from, a.seq), &b.o.n.acked)
 		}
@@ -261,6 +266,9 @@ func (b *mailbox) pump() {
 		}
 		for i := range inbox {
 			ok = ok && b.deliver(&inbox[i])
+		}
+		if conn.uncork() != nil {
+			ok = b.broken()
 		}
 		if !ok {
 			return
@@ -375,9 +383,7 @@ func (b *mailbox) transmit(m *session.Message) bool {
 func (b *mailbox) say(text []byte, n interface{ Add(uint64) uint64 }) bool {
 	b.text = text
 	if b.c.write(websocket.TextMessage, text) != nil {
-		b.c.end(writeError)
-		b.c.ws.Close() // the reader accounts for the end
-		return false
+		return b.broken()
 	}
 	if cause(b.c.ended.Load()) != alive { // the goodbye is under way
 		return false
@@ -386,4 +392,12 @@ func (b *mailbox) say(text []byte, n interface{ Add(uint64) uint64 }) bool {
 		n.Add(1)
 	}
 	return true
+}
+
+// broken ends a connection that cannot be written to, unless its end has been decided. It returns false.
+func (b *mailbox) broken() bool {
+	if b.c.end(writeError) == writeError {
+		b.c.ws.Close() // the reader accounts for the end
+	}
+	return false
 }

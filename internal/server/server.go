@@ -141,6 +141,9 @@ func (s *Server) unregister(c *client) {
 
 // Serve accepts clients on ln until Close is called or ln fails.
 func (s *Server) Serve(ln net.Listener) error {
+	if s.office != nil {
+		ln = corkListener{ln}
+	}
 	web := http.Server{
 		Handler:           http.HandlerFunc(s.handshake),
 		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
