@@ -39,7 +39,7 @@ type FileTraffic struct {
 
 // FileFormats are the texts of frames as written. See [heartbeat.Format].
 type FileFormats struct {
-	Hello   *string `yaml:"hello" doc:"Client, on each connection: {{.Client}}, {{.Last}} (position of the last delivery, - without resume)."`
+	Hello   *string `yaml:"hello" doc:"Client, on each connection: {{.Client}}, {{.Last}} (position of the last delivery, - without resume), {{.Room}}."`
 	Welcome *string `yaml:"welcome" doc:"Server, awaited before anything is published but at-most-once: {{.Client}}, {{.Seen}} (all up to this number are stored)."`
 	Join    *string `yaml:"join" doc:"Client, after hello: {{.Client}}, {{.Room}}."`
 	Publish *string `yaml:"publish" doc:"Client: {{.Client}}, {{.Seq}}, {{.Sent}} (when it was due, in microseconds of the run), {{.To}}, {{.Pad}} (filler)."`
@@ -74,7 +74,7 @@ type format struct {
 const publishFormat = "pub {{.Client}} {{.Seq}} {{.Sent}} {{.To}} {{.Pad}}"
 
 var trafficFormats = []format{
-	{"hello", []string{"Client", "Last"}, nil, "", "hello {{.Client}} {{.Last}}",
+	{"hello", []string{"Client", "Last", "Room"}, nil, "", "hello {{.Client}} {{.Last}}",
 		func(f *FileFormats) **string { return &f.Hello }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Hello }, false},
 	{"welcome", []string{"Client", "Seen"}, []string{"Seen"}, "", "welcome {{.Client}} {{.Seen}}",
 		func(f *FileFormats) **string { return &f.Welcome }, func(t *heartbeat.Traffic) **heartbeat.Format { return &t.Welcome }, true},
@@ -197,6 +197,14 @@ func (c *checker) formats(path string, w *FileTraffic, t *heartbeat.Traffic, del
 		if delivery {
 			text = f.delivery
 		}
+		if delivery && w.Join != "" && given.Hello == nil && given.Join == nil { // one frame says it all: see docs/delivery.md
+			switch f.key {
+			case "hello":
+				text += " {{.Room}}"
+			case "join":
+				text = ""
+			}
+		}
 		if s := *f.written(&given); s != nil {
 			text = *s
 		}
@@ -238,7 +246,7 @@ func (c *checker) destination(path string, w *FileTraffic, p *Plan, g *Group, t 
 	if w.Join != "" && !isName(w.Join) {
 		c.report(at("join"), nameHint, "join %q cannot name a room", w.Join)
 	}
-	if w.Join != "" && t.JoinRoom == nil {
+	if w.Join != "" && t.JoinRoom == nil && !(t.Hello != nil && t.Hello.Has("Room")) {
 		c.report(at("join"), "protocol: delivery, or formats: {join: ...}", "join has no format to say it in")
 	}
 	switch room, isRoom := strings.CutPrefix(w.To, "#"); {

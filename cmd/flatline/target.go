@@ -121,7 +121,7 @@ func (t *target) serve(ctx context.Context, s *scenario.Serve) error {
 	if d := s.Delivery; d != nil && d.Store == server.StoreJetStream {
 		url, stream := d.NATS, "flatline"
 		if url == "" {
-			if url, err = t.broker(ctx, self, s.Nodes); err != nil {
+			if url, err = t.broker(ctx, self); err != nil {
 				return fmt.Errorf("start the store of the embedded servers: %w", t.words(err))
 			}
 			args = append(args, "--nats="+url)
@@ -178,9 +178,9 @@ func (t *target) words(err error) error {
 }
 
 // broker starts a NATS server in a process of its own and returns its URL.
-func (t *target) broker(ctx context.Context, self string, nodes int) (url string, err error) {
+func (t *target) broker(ctx context.Context, self string) (url string, err error) {
 	t.store, err = process.Start(ctx, process.Spec{
-		Args: []string{self, "broker"}, Env: coresOf(nodes), Stderr: t.log,
+		Args: []string{self, "broker"}, Stderr: t.log,
 		Ready: func(line string) bool {
 			url = line
 			return true
@@ -189,9 +189,9 @@ func (t *target) broker(ctx context.Context, self string, nodes int) (url string
 	return url, err
 }
 
-// coresOf is the environment of each of several nodes, and of their store: they share the machine's cores, and where each
-// ran on all of them, much of their time would be that of threads which look for work. GOMAXPROCS in flatline's own
-// environment has the last word.
+// coresOf is the environment of each of several nodes: they share the machine's cores, and where each ran on all of them,
+// much of their time would be that of threads which look for work. GOMAXPROCS in flatline's own environment has the last
+// word. Their store may have all cores: when a node comes back and reads what it missed, everybody waits for it.
 func coresOf(nodes int) []string {
 	if nodes < 2 || os.Getenv("GOMAXPROCS") != "" {
 		return nil

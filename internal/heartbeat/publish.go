@@ -159,7 +159,7 @@ func (m *Machine) trafficOpened(now time.Duration, out []Output) []Output {
 		if t.Resume {
 			last = int64(t.inbox.Prefix())
 		}
-		out = m.say(t.Hello, &Values{Client: t.id, Last: last}, out)
+		out = m.say(t.Hello, &Values{Client: t.id, Last: last, Room: t.Join}, out)
 	}
 	if t.JoinRoom != nil && t.Join != "" {
 		out = m.say(t.JoinRoom, &Values{Client: t.id, Room: t.Join}, out)

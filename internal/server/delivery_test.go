@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/flatline-dev/flatline/internal/session"
 )
 
 // say writes a frame; hear reads the next, and fails the test where it is another than expected. "*" stands for any word.
@@ -64,7 +68,7 @@ func TestDeliveryProtocol(t *testing.T) {
 		t.Fatalf("heard %v", heard)
 	}
 	say(t, b, "got 3")
-	for _, other := range []string{"123456789", "pub 2", "pub x 1 1 -", "pub 2 0 1 -", "pub 2 1 1 #", "hello 2", "hello 2 x", "join", "join a b", "got x"} {
+	for _, other := range []string{"123456789", "pub 2", "pub x 1 1 -", "pub 2 0 1 -", "pub 2 1 1 #", "hello 2", "hello 2 x", "hello 2 0 a b", "hello 2 0 ", "join", "join a b", "got x"} {
 		say(t, b, other)
 		hear(t, b, other) // no frame of the protocol: an echo
 	}
@@ -74,6 +78,10 @@ func TestDeliveryProtocol(t *testing.T) {
 	hear(t, b, "welcome 2 1")
 	say(t, b, "join lobby")
 	hear(t, b, "msg 3 1 2 1 3000")
+	b.Close()
+	b = s.dial()
+	say(t, b, "hello 2 0 lobby") // both in one order
+	hear(t, b, "welcome 2 1", "msg 1 0 1 1 1000 abc", "msg 3 1 2 1 3000")
 	a.Close()
 	a = s.dial()
 	say(t, a, "hello 1 -")
@@ -207,4 +215,64 @@ func TestLieShares(t *testing.T) {
 	if lie(0, lieDrop, 1, 1) || !lie(1, lieDrop, 1, 1) {
 		t.Error("never and always")
 	}
+}
+
+// asked is a store that tells when it is asked for what a client missed.
+type asked struct {
+	session.Store
+	after atomic.Int32
+}
+
+func (s *asked) After(to []string, pos uint32, max int) ([]session.Message, error) {
+	s.after.Add(1)
+	return s.Store.After(to, pos, max)
+}
+
+// TestFollowsBeforeItReads: who resumes, or joins a room, hears what comes before it reads what it missed; the other way round
+// what is stored between the two would be lost, and the next delivery would say that there was nothing. Here the list of
+// followers is held, so that nobody can begin to follow.
+func TestFollowsBeforeItReads(t *testing.T) {
+	s, err := New(Config{Delivery: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &asked{Store: s.office.store}
+	s.office.store = store
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	defer func() {
+		s.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	ws, _, err := websocket.DefaultDialer.Dial("ws://"+ln.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	for i, text := range []string{"hello 7 0", "join lobby"} {
+		before := store.after.Load()
+		s.office.mu.Lock()
+		say(t, ws, text)
+		time.Sleep(100 * time.Millisecond)
+		if n := store.after.Load() - before; n > 0 {
+			t.Errorf("%s: asked for what was missed, and does not follow yet", text)
+		}
+		s.office.mu.Unlock()
+		if i == 0 {
+			hear(t, ws, "welcome 7 0")
+		}
+		for began := time.Now(); store.after.Load() == before; time.Sleep(time.Millisecond) {
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("%s: never asked for what was missed", text)
+			}
+		}
+	}
+	say(t, ws, "pub 7 1 0 #lobby")
+	hear(t, ws, "ack 7 1", "msg 1 0 7 1 0")
 }

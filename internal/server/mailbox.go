@@ -33,6 +33,7 @@ type mailbox struct {
 	id      int32 // -1: the client has not said hello
 	resumes bool  // it has told a position; what it misses comes again
 	greeted bool  // a hello waits for its welcome
+	opening bool  // it begins to follow; nothing is delivered until it is known behind which position
 	from    uint32
 	to      []string
 	inbox   []session.Message
@@ -109,16 +110,17 @@ func (c *client) takes(kind int, data []byte) bool {
 		}
 		return ok
 	case "hello":
-		who, last, _ := bytes.Cut(rest, space)
+		who, rest, _ := bytes.Cut(rest, space)
+		last, room, rooms := bytes.Cut(rest, space)
 		id, ok := number(who, math.MaxInt32)
 		pos, resumes := number(last, math.MaxUint32)
-		if !ok || !resumes && string(last) != "-" {
+		if !ok || !resumes && string(last) != "-" || rooms && !isRoom(room) {
 			return false
 		}
-		c.mailbox().hello(int32(id), uint32(pos), resumes)
+		c.mailbox().hello(int32(id), uint32(pos), resumes, string(room))
 		return true
 	case "join":
-		if len(rest) == 0 || bytes.IndexByte(rest, ' ') >= 0 {
+		if !isRoom(rest) {
 			return false
 		}
 		c.mailbox().join("#" + string(rest))
@@ -131,6 +133,8 @@ func (c *client) takes(kind int, data []byte) bool {
 }
 
 var space = []byte{' '}
+
+func isRoom(name []byte) bool { return len(name) > 0 && bytes.IndexByte(name, ' ') < 0 }
 
 func (c *client) mailbox() *mailbox {
 	if c.box == nil {
@@ -179,42 +183,63 @@ func parsePub(data []byte) (*session.Message, bool) {
 	return &session.Message{From: int32(from), Seq: uint32(seq), Sent: int64(sent), To: string(to), Pad: string(f[4])}, true
 }
 
-func (b *mailbox) hello(id int32, last uint32, resumes bool) {
+// hello begins deliveries behind last, to the client and, where it names one, to a room. The mailbox follows them before it
+// reads what was missed: what is stored between the two comes twice to the pump, which delivers it once.
+func (b *mailbox) hello(id int32, last uint32, resumes bool, room string) {
+	b.open()
+	b.follow(strconv.Itoa(int(id)))
+	if room != "" {
+		b.follow("#" + room)
+	}
 	if !resumes { // from now on
 		last, _ = b.o.store.Last() // the server ends: nothing comes any more
 	}
-	to := strconv.Itoa(int(id))
 	b.mu.Lock()
-	again := b.id >= 0
 	b.id, b.resumes, b.from = id, resumes, last
-	b.greeted, b.rewind = true, true
-	b.inbox, b.behind = nil, resumes
-	if !again {
-		b.to = append(b.to, to)
+	b.greeted, b.rewind, b.behind = true, true, resumes
+	if resumes {
+		b.inbox = nil // the store has it
 	}
+	b.opening = false
 	b.mu.Unlock()
-	if !again {
-		b.o.follow(to, b)
-	}
 	b.ring()
 }
 
 // join adds a room. What it missed of the room is behind the position of its hello, and so is what it may have got
-// meanwhile from elsewhere: it comes again.
+// meanwhile from elsewhere: it comes again. Whoever loses the connection before that has come may resume behind it: a hello
+// that names the room leaves nothing to chance.
 func (b *mailbox) join(room string) {
+	b.open()
+	news := b.follow(room)
 	b.mu.Lock()
-	again := slices.Contains(b.to, room)
-	if !again {
-		b.to = append(b.to, room)
-		if b.resumes {
-			b.inbox, b.behind, b.rewind = nil, true, true
-		}
+	if news && b.resumes {
+		b.inbox, b.behind, b.rewind = nil, true, true
 	}
+	b.opening = false
 	b.mu.Unlock()
-	if !again {
-		b.o.follow(room, b)
-	}
 	b.ring()
+}
+
+// open keeps what is heard from being delivered for now.
+func (b *mailbox) open() {
+	b.mu.Lock()
+	b.opening = true
+	b.mu.Unlock()
+}
+
+// follow lets the mailbox hear of a destination from now on, and reports whether that is news. Only the reader calls it.
+func (b *mailbox) follow(to string) bool {
+	b.mu.Lock()
+	again := slices.Contains(b.to, to)
+	b.mu.Unlock()
+	if again {
+		return false
+	}
+	b.o.follow(to, b)
+	b.mu.Lock()
+	b.to = append(slices.Clip(b.to), to) // the pump may be reading the old one
+	b.mu.Unlock()
+	return true
 }
 
 // publish stores a message and acknowledges it when it is stored, or says so.
@@ -245,7 +270,9 @@ func (b *mailbox) pump() {
 		b.mu.Lock()
 		greet, behind, rewind, id, from := b.greeted, b.behind, b.rewind, b.id, b.from
 		acks, b.acks = b.acks, acks[:0]
-		inbox, b.inbox = b.inbox, inbox[:0]
+		if inbox = inbox[:0]; !b.opening {
+			inbox, b.inbox = b.inbox, inbox
+		}
 		b.greeted, b.behind, b.rewind = false, false, false
 		to := b.to
 		b.mu.Unlock()

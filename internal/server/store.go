@@ -8,8 +8,8 @@ import (
 	"github.com/flatline-dev/flatline/internal/session"
 )
 
-// storeOpens is how long a store may take to be there.
-const storeOpens = 10 * time.Second
+// storeOpens is how long a store may take to be there: as long as it takes one that a storm has just hit to answer.
+const storeOpens = time.Minute
 
 // openStore opens the store that cfg names.
 func openStore(ctx context.Context, cfg *Config, now func() time.Duration) (session.Store, error) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,8 +24,7 @@ import (
 // stream publishes what it stored again under live.NAME.TO.FROM with that sequence (RePublish), which every server follows
 // with one subscription. Each keeps what it has heard, for as long as messages are retained, and answers from that: the
 // stream itself would search all messages for those of one client. Sequences have no gaps, so what was not heard is known,
-// and read from the stream in bulk, before anything behind it counts as heard. A message that is heard is stored, so it needs
-// no acknowledgement of the stream's, but where Options.Dedup may drop it.
+// and read from the stream in bulk, before anything behind it counts as heard.
 type JetStream struct {
 	o     Options
 	name  string
@@ -42,10 +40,8 @@ type JetStream struct {
 	last   uint32 // all up to it are known, or gone
 	top    uint32 // the highest that is known to exist
 	heard  func(*Message)
-	puts   map[string]*put // by the subject of their acknowledgement, where duplicates are told apart
-	hopes  map[id][]*put   // otherwise: hearing the message says that it is stored
-	open   int             // in both
-	order  []*put          // in the order of their deadlines; those that are answered stay until then
+	puts   map[string]*put
+	order  []*put // in the order of their deadlines; those that are answered stay until then
 	next   uint64
 	closed bool
 	done   chan struct{}
@@ -55,8 +51,7 @@ type JetStream struct {
 }
 
 type put struct {
-	id    id
-	token string // "": it is among the hopes
+	token string
 	by    time.Time
 	done  func(error) // nil: answered
 }
@@ -82,7 +77,7 @@ func OpenJetStream(ctx context.Context, url, name string, o Options) (*JetStream
 	if o.Retain == 0 {
 		o.Retain = DefaultRetain
 	}
-	s := &JetStream{o: o, name: name, link: newLink(), puts: map[string]*put{}, hopes: map[id][]*put{}, done: make(chan struct{}), began: time.Now(), known: newIndex(),
+	s := &JetStream{o: o, name: name, link: newLink(), puts: map[string]*put{}, done: make(chan struct{}), began: time.Now(), known: newIndex(),
 		live: make(chan *nats.Msg, liveSize), back: make(chan struct{}, 1)}
 	fail := func(err error) (*JetStream, error) {
 		if s.nc != nil {
@@ -207,64 +202,46 @@ func decode(subject string, data []byte, m *Message) bool {
 
 // Put implements Store. It never blocks; a message beyond maxPuts ends with ErrBusy.
 func (s *JetStream) Put(m *Message, done func(error)) {
-	p := &put{id: id{m.From, m.Seq}, by: time.Now().Add(putPatience), done: done}
-	msg := &nats.Msg{Subject: s.name + "." + token(m.To) + "." + publisher(m.From), Data: encode(m)}
+	p := &put{by: time.Now().Add(putPatience), done: done}
 	s.mu.Lock()
 	switch {
 	case s.closed:
 		s.mu.Unlock()
 		done(ErrClosed)
 		return
-	case s.open >= maxPuts:
+	case len(s.puts) >= maxPuts:
 		s.mu.Unlock()
 		done(ErrBusy)
 		return
-	case s.o.Dedup > 0 && m.From != ServerItself: // a duplicate is acknowledged, and never heard
-		s.next++
-		p.token = strconv.FormatUint(s.next, 36)
-		s.puts[p.token] = p
-		msg.Reply = s.inbox + p.token
-		msg.Header = nats.Header{nats.MsgIdHdr: {publisher(m.From) + "." + strconv.FormatUint(uint64(m.Seq), 10)}}
-	default:
-		s.hopes[p.id] = append(s.hopes[p.id], p)
 	}
-	s.open++
+	s.next++
+	p.token = strconv.FormatUint(s.next, 36)
+	s.puts[p.token] = p
 	s.order = append(s.order, p)
 	s.mu.Unlock()
+
+	msg := &nats.Msg{Subject: s.name + "." + token(m.To) + "." + publisher(m.From), Reply: s.inbox + p.token, Data: encode(m)}
+	if s.o.Dedup > 0 && m.From != ServerItself {
+		msg.Header = nats.Header{nats.MsgIdHdr: {publisher(m.From) + "." + strconv.FormatUint(uint64(m.Seq), 10)}}
+	}
 	if err := s.nc.PublishMsg(msg); err != nil {
-		s.finish(p, err)
+		s.finish(p.token, err)
 	}
 }
 
 // finish tells whoever put it how a message fared.
-func (s *JetStream) finish(p *put, err error) {
+func (s *JetStream) finish(token string, err error) {
 	s.mu.Lock()
-	done := s.settled(p)
+	p := s.puts[token]
+	delete(s.puts, token)
+	var done func(error)
+	if p != nil {
+		done, p.done = p.done, nil
+	}
 	s.mu.Unlock()
 	if done != nil {
 		done(err)
 	}
-}
-
-// settled takes p from those that wait, and returns whom to tell: nil if that was done. The lock is held.
-func (s *JetStream) settled(p *put) (done func(error)) {
-	if p == nil || p.done == nil {
-		return nil
-	}
-	done, p.done = p.done, nil
-	s.open--
-	if p.token != "" {
-		delete(s.puts, p.token)
-		return done
-	}
-	same := s.hopes[p.id]
-	if len(same) == 1 {
-		delete(s.hopes, p.id)
-		return done
-	}
-	i := slices.Index(same, p)
-	s.hopes[p.id] = slices.Delete(same, i, i+1)
-	return done
 }
 
 // answered takes an acknowledgement.
@@ -288,10 +265,7 @@ func (s *JetStream) answered(m *nats.Msg) {
 		err = errors.New("session: an acknowledgement without a position")
 	}
 	s.heardOf(ack.Seq)
-	s.mu.Lock()
-	p := s.puts[strings.TrimPrefix(m.Subject, s.inbox)]
-	s.mu.Unlock()
-	s.finish(p, err)
+	s.finish(strings.TrimPrefix(m.Subject, s.inbox), err)
 }
 
 // giveUp ends what was not acknowledged in time.
@@ -305,19 +279,18 @@ func (s *JetStream) giveUp() {
 		case <-tick.C:
 		}
 		now := time.Now()
-		var late []*put
+		var late []string
 		s.mu.Lock()
 		n := 0
 		for ; n < len(s.order) && (s.order[n].done == nil || now.After(s.order[n].by)); n++ {
 			if s.order[n].done != nil {
-				late = append(late, s.order[n])
+				late = append(late, s.order[n].token)
 			}
-			s.order[n] = nil
 		}
 		s.order = s.order[n:]
 		s.mu.Unlock()
-		for _, p := range late {
-			s.finish(p, errNoAnswer)
+		for _, t := range late {
+			s.finish(t, errNoAnswer)
 		}
 	}
 }
@@ -345,7 +318,6 @@ func (s *JetStream) listen() {
 				continue
 			}
 			if uint32(pos) > s.last+1 { // only this goroutine moves last on
-				s.heardOf(pos)
 				s.whole()
 			}
 			if uint32(pos) == s.last+1 {
@@ -380,18 +352,11 @@ func (s *JetStream) note(subject string, pos uint32, data []byte) {
 	ok := decode(subject, data, &m)
 	s.mu.Lock()
 	s.last = pos
-	var done func(error)
 	if ok {
 		s.known.add(m, time.Since(s.began), s.o.Retain)
-		if same := s.hopes[id{m.From, m.Seq}]; len(same) > 0 { // whichever of them this is: the message is stored
-			done = s.settled(same[0])
-		}
 	}
 	heard := s.heard
 	s.mu.Unlock()
-	if done != nil {
-		done(nil)
-	}
 	if ok && heard != nil {
 		heard(&m)
 	}
@@ -536,14 +501,16 @@ func (s *JetStream) Close() error {
 	s.closed = true
 	close(s.done)
 	s.heard = nil
-	waiting := s.order
-	s.order = nil
+	var waiting []string
+	for t := range s.puts {
+		waiting = append(waiting, t)
+	}
 	s.mu.Unlock()
 	s.link.partition(false)
 	s.nc.Close()
 	s.ended.Wait()
-	for _, p := range waiting {
-		s.finish(p, ErrClosed)
+	for _, t := range waiting {
+		s.finish(t, ErrClosed)
 	}
 	return nil
 }
