@@ -59,8 +59,8 @@ type post struct {
 	arriving bool // not a message yet, but the moment of the stream's next one
 }
 
-// newPublisher is nil where no client of the plan gets messages from the server. urls are the addresses of the plan, or
-// those of the embedded servers.
+// newPublisher is nil where no client of the plan gets messages from the server. urls are those of the embedded
+// servers, asked beside the plan's.
 func newPublisher(f *Fleet, urls []string) (*publisher, error) {
 	if f.plan.Target.Publish == nil {
 		return nil, nil
@@ -104,7 +104,7 @@ func (b *publisher) expect(s *feed) {
 // run publishes until ctx ends. Requests that are under way then are given up.
 func (b *publisher) run(ctx context.Context) {
 	var workers sync.WaitGroup
-	for range min(b.o.Connections*len(b.urls), len(b.feeds)*connectionsPerFeed) {
+	for range b.o.Connections {
 		workers.Go(func() { b.work(ctx) })
 	}
 	b.schedule(ctx)
@@ -118,9 +118,6 @@ func (b *publisher) run(ctx context.Context) {
 		b.f.sink.Warn(b.f.clock(), fmt.Sprintf("%d of %d requests that published failed, first seen as: %v", b.failures, b.attempts, b.first))
 	}
 }
-
-// connectionsPerFeed bounds the workers for a few streams with a high rate.
-const connectionsPerFeed = 16
 
 // schedule moves what is due from the agenda to those who work.
 func (b *publisher) schedule(ctx context.Context) {
